@@ -1,0 +1,73 @@
+"""Where everything is and how it runs: the only reader of the environment.
+
+All state lives below one folder, ``SLUTPRIS_DATA``. Nothing here touches the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """Settings of one process, read from the environment with sane defaults."""
+
+    model_config = SettingsConfigDict(populate_by_name=True, frozen=True)
+
+    data_dir: Annotated[Path, Field(alias="SLUTPRIS_DATA")] = PROJECT_ROOT / "data"
+    """The folder of all state: warehouse, snapshots, registry, Dagster's home."""
+
+    booli_base_url: Annotated[str, Field(alias="BOOLI_BASE_URL")] = (
+        "https://www.booli.se"
+    )
+    """The site the spider crawls; the bundled replica's address in the demo."""
+
+    threads: Annotated[int, Field(alias="SLUTPRIS_THREADS", ge=1)] = os.cpu_count() or 1
+    """Threads of DuckDB, XGBoost and AutoGluon (oversubscription costs tenfold)."""
+
+    autogluon_time_limit_s: Annotated[
+        int, Field(alias="SLUTPRIS_AUTOGLUON_TIME_LIMIT_S", ge=1)
+    ] = 60
+    """Seconds AutoGluon may train, each time it is fitted."""
+
+    @cached_property
+    def data(self) -> Path:
+        """The data folder, absolute: a relative one means three different files."""
+        return self.data_dir.expanduser().resolve()
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The DuckDB file with schemas ``raw``, ``staging``, ``intermediate``, ``marts``."""
+        return self.data / "warehouse.duckdb"
+
+    @property
+    def serving_dir(self) -> Path:
+        """Published snapshots; ``current`` points at the one to read."""
+        return self.data / "serving"
+
+    @property
+    def registry_dir(self) -> Path:
+        """The embedded model registry."""
+        return self.data / "registry"
+
+    @property
+    def feature_store_path(self) -> Path:
+        """The embedded feature store, a DuckDB file of its own."""
+        return self.data / "feature_store.duckdb"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's run storage and event log."""
+        return self.data / "dagster"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Backtest tables and plots of the latest pipeline run."""
+        return self.data / "reports"
