@@ -133,12 +133,13 @@ create table if not exists raw.landed_files (
     landed_at timestamp not null
 );
 
--- One row per observation of a sale that came in a file.
+-- One row per observation of a sale that came in a file. The newest one counts; rows of
+-- one landing are a microsecond apart, in the file's order.
 create table if not exists raw.landed_sales (
     platform varchar not null,
     source_id varchar not null,           -- the site's id, else a hash, see has_own_id
     observed_at timestamp not null,
-    content_sha256 varchar not null,
+    content_sha256 varchar not null,      -- of the values below, identity apart
     has_own_id boolean not null,          -- false: source_id is a hash of address, area, date, price
     file_sha256 varchar not null,
     row_number bigint not null,           -- 1 = first data row
@@ -162,7 +163,7 @@ create table if not exists raw.landed_sales (
     operating_cost_sek_per_year double,
     latitude double,
     longitude double,
-    primary key (platform, source_id, content_sha256)
+    primary key (platform, source_id, observed_at)
 );
 
 -- Rows that could not be landed, from a file or from a page: nothing is lost.

@@ -44,7 +44,7 @@ class Settings(BaseSettings):
 
     @property
     def warehouse_path(self) -> Path:
-        """The DuckDB file with schemas ``raw``, ``staging``, ``intermediate``, ``marts``."""
+        """The DuckDB file; its schemas are raw, staging, intermediate and marts."""
         return self.data / "warehouse.duckdb"
 
     @property

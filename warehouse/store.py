@@ -6,7 +6,7 @@ not: the meaning of any row (see ``land`` and the crawl's pipelines).
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from warehouse.errors import SlutprisError, WarehouseBusyError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 RAW_SQL = Path(__file__).with_name("raw.sql")
 
@@ -78,12 +78,14 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
 @contextmanager
 def transaction(
     connection: duckdb.DuckDBPyConnection,
-) -> Iterator[duckdb.DuckDBPyConnection]:
+) -> Generator[duckdb.DuckDBPyConnection]:
     """Commit what happens inside as one unit; any error rolls it all back."""
     connection.execute("begin transaction")
     try:
         yield connection
     except BaseException:
-        connection.execute("rollback")
+        # A failed commit, or a full disk, has rolled back already.
+        with suppress(duckdb.TransactionException):
+            connection.execute("rollback")
         raise
     connection.execute("commit")
