@@ -1,0 +1,67 @@
+{#
+The serving path: a DuckDB table macro made of the very steps the mart is made of.
+
+`marts.features_of('my_requests')` takes the name of a relation with request_id, sold_date
+(the day of the valuation), address, district, agency, living_area_m2, rooms, floor,
+construction_year, fee_sek_per_month, operating_cost_sek_per_month, latitude, longitude
+(NULL where unknown) and gives request_id with every feature column. All it reads lies in
+schema marts, so that a snapshot of that schema can answer without the warehouse.
+#}
+{% macro create_features_of(
+    place_references, imputation_references, economy, price_index, feature_bounds
+) %}
+{%- set placed = place_references.include(database=false) -%}
+{%- set imputed = imputation_references.include(database=false) -%}
+create or replace macro {{ this.include(database=false, identifier=false) }}.features_of(
+    requests
+) as table
+with cleaned as (
+    select
+        cast(request_id as varchar) as subject_id,
+        cast(sold_date as date) as sold_date,
+        {{ clean_text('address') }} as address,
+        {{ clean_text('district') }} as district,
+        {{ clean_text('agency') }} as agency,
+        cast(living_area_m2 as double) as living_area_m2,
+        cast(rooms as double) as rooms,
+        cast(floor as double) as floor,
+        cast(construction_year as integer) as construction_year,
+        cast(fee_sek_per_month as double) as fee_sek_per_month,
+        cast(operating_cost_sek_per_month as double) as operating_cost_sek_per_month,
+        cast(latitude as double) as latitude,
+        cast(longitude as double) as longitude
+    from query_table(requests)
+),
+
+parsed as (
+    select
+        *,
+        {{ street_name('address') }} as street,
+        {{ street_number('address') }} as street_number,
+        {{ address_key('address') }} as address_key
+    from cleaned
+),
+
+located as ({{ locate('parsed', placed) }}),
+
+imputed as ({{ impute('located', imputed) }}),
+
+dated as ({{ encode_dates('imputed') }}),
+
+economy_joined as ({{ join_economy('dated', economy.include(database=false)) }}),
+
+index_joined as (
+    {{ join_price_index('economy_joined', price_index.include(database=false)) }}
+),
+
+normalised as (
+    {{ normalise('index_joined', feature_bounds.include(database=false)) }}
+),
+
+features as ({{ select_features('normalised') }})
+
+select
+    subject_id as request_id,
+    * exclude (subject_id)
+from features
+{% endmacro %}

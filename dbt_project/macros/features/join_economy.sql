@@ -1,0 +1,25 @@
+{#
+The economy as it was known on the date: the newest figure published by then, NULL where
+it is no longer valid (a gap in the series stays a gap).
+#}
+{% macro join_economy(subjects, economy) %}
+{%- set columns = {
+    'gdp_growth_yoy': 'gdp_growth_yoy_pct',
+    'unemployment': 'unemployment_pct',
+    'policy_rate': 'policy_rate_pct',
+} -%}
+select
+    subjects.*
+    {%- for series, column in columns.items() %},
+    case
+        when subjects.sold_date < {{ series }}.valid_until then {{ series }}.value
+    end as {{ column }}
+    {%- endfor %}
+from {{ subjects }} as subjects
+{% for series in columns -%}
+asof left join (
+    select * from {{ economy }} where series = '{{ series }}'
+) as {{ series }}
+    on subjects.sold_date >= {{ series }}.known_from
+{% endfor %}
+{%- endmacro %}

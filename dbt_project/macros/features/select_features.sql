@@ -1,0 +1,44 @@
+{#
+The columns a model sees, in their order and types. Names are keys here (lower case, no
+accents), so that two sources' spellings of one street are one category.
+#}
+{% macro select_features(subjects) %}
+select
+    subject_id,
+    sold_date,
+    {{ text_key('street') }} as street,
+    {{ text_key('district') }} as district,
+    agency,
+    {%- for column in [
+        'street_number', 'living_area_m2', 'rooms', 'floor', 'construction_year',
+        'fee_sek_per_month', 'operating_cost_sek_per_month', 'latitude', 'longitude'
+    ] %}
+    cast({{ column }} as double) as {{ column }},
+    {%- endfor %}
+    {%- for column in [
+        'street_number', 'rooms', 'floor', 'construction_year', 'fee_sek_per_month',
+        'operating_cost_sek_per_month', 'latitude'
+    ] %}
+    is_{{ column }}_imputed,
+    {%- endfor %}
+    sold_year_fraction,
+    sold_month_sin,
+    sold_month_cos,
+    gdp_growth_yoy_pct,
+    unemployment_pct,
+    policy_rate_pct,
+    price_index_sek_per_m2,
+    street_number_norm,
+    living_area_norm,
+    rooms_norm,
+    sold_date_norm,
+    fee_norm,
+    operating_cost_norm,
+    floor_norm,
+    construction_year_norm,
+    latitude_norm,
+    longitude_norm,
+    unemployment_norm,
+    policy_rate_norm
+from {{ subjects }}
+{%- endmacro %}

@@ -1,0 +1,47 @@
+{# Text of an address or a name: what belongs to every source. #}
+
+{# Soft hyphens and zero-width characters vanish, a no-break space becomes a space and a
+   no-break hyphen a hyphen; empty text is NULL. #}
+{% macro clean_text(column) -%}
+    nullif(
+        trim(
+            regexp_replace(
+                translate(
+                    nfc_normalize({{ column }}),
+                    chr(160) || chr(8209) || chr(173) || chr(8203) || chr(8204),
+                    ' -'
+                ),
+                '\s+', ' ', 'g'
+            )
+        ),
+        ''
+    )
+{%- endmacro %}
+
+{# Two spellings of one name are equal as keys: `Alströmergatan 32 H`, `alstromergatan 32h`. #}
+{% macro text_key(column) -%}
+    nullif(
+        regexp_replace(lower(strip_accents({{ column }})), '[^a-z0-9]', '', 'g'), ''
+    )
+{%- endmacro %}
+
+{# What stands before the first digit: the street. #}
+{% macro street_name(address) -%}
+    nullif(rtrim(regexp_extract({{ address }}, '^[^0-9]*'), ' ,.-'), '')
+{%- endmacro %}
+
+{# The first run of digits; the letter after it stays in the address alone. #}
+{% macro street_number(address) -%}
+    try_cast(nullif(regexp_extract({{ address }}, '[0-9]+'), '') as integer)
+{%- endmacro %}
+
+{# Street, number and letter without what may follow (`, 3 tr`, `-11`), as a key. #}
+{% macro address_key(address) -%}
+    {{ text_key(
+        "coalesce(nullif(regexp_extract("
+        ~ address
+        ~ ", '^[^0-9]*[0-9]+(\s*[A-Za-z]\\b)?'), ''), "
+        ~ address
+        ~ ")"
+    ) }}
+{%- endmacro %}

@@ -1,0 +1,5 @@
+select
+    * exclude (rule, reason, is_rejected, duplicate_of_sale_id, district_key),
+    sale_id as subject_id
+from {{ ref('int_sales_flagged') }}
+where not is_rejected

@@ -1,0 +1,82 @@
+with observations as (
+    select * from {{ ref('int_sale_observations') }}
+),
+
+ranked as (
+    select
+        *,
+        -- How much a row knows: between two records of one sale the fuller is kept.
+        {% for column in [
+            'list_price_sek', 'first_price_sek', 'rooms', 'floor', 'construction_year',
+            'fee_sek_per_month', 'operating_cost_sek_per_month', 'latitude', 'agency',
+            'district', 'brf_name', 'energy_class'
+        ] -%}
+            {{ '+ ' if not loop.first }}({{ column }} is not null)::integer
+        {% endfor %} as known_field_count,
+        sold_price_type is not distinct from 'Lagfart' as is_title_transfer
+    from observations
+),
+
+numbered as (
+    select
+        *,
+        -- A re-observed sale may have changed price or date: what was seen last holds.
+        row_number() over (
+            partition by sale_id
+            order by observed_at desc, known_field_count desc, observation_id asc
+        ) > 1 as is_superseded
+    from ranked
+),
+
+preferred as (
+    select
+        *,
+        row_number() over (
+            order by
+                is_title_transfer asc,
+                known_field_count desc,
+                has_own_id desc,
+                sale_id asc
+        ) as preference
+    from numbered
+    where not is_superseded
+),
+
+-- One sale seen on two sites or under two ids: the same flat by address and area, some
+-- days apart, and either the same price or the same floor on the same day. Two sites may
+-- differ in price (last bid, final price); one site that shows two prices shows two of
+-- the many equal flats of a building. The preferred row is kept, the others name it.
+duplicates as (
+    select
+        other.observation_id,
+        arg_min(kept.sale_id, kept.preference) as duplicate_of_sale_id
+    from preferred as other
+    inner join preferred as kept
+        on
+            other.address_key = kept.address_key
+            and other.living_area_m2 = kept.living_area_m2
+            and kept.preference < other.preference
+            and abs(date_diff('day', kept.sold_date, other.sold_date))
+            <= {{ var('duplicate_days') }}
+            and (kept.rooms = other.rooms or kept.rooms is null or other.rooms is null)
+            and (kept.floor = other.floor or kept.floor is null or other.floor is null)
+            and (
+                kept.sold_price_sek = other.sold_price_sek
+                or (
+                    kept.platform <> other.platform
+                    and abs(kept.sold_price_sek - other.sold_price_sek)
+                    <= {{ var('duplicate_price_ratio') }}
+                    * greatest(kept.sold_price_sek, other.sold_price_sek)
+                )
+                or (
+                    kept.floor = other.floor and kept.sold_date = other.sold_date
+                )
+            )
+    group by other.observation_id
+)
+
+select
+    numbered.* exclude (known_field_count, is_title_transfer),
+    duplicates.duplicate_of_sale_id
+from numbered
+left join duplicates on numbered.observation_id = duplicates.observation_id

@@ -1,0 +1,6 @@
+select
+    feature,
+    lowest,
+    highest,
+    note
+from {{ ref('min_max_bounds') }}

@@ -1,0 +1,72 @@
+-- Where a place lies and which district it is in, as known at the start of a month: from
+-- the sales of all months before. A later sale never moves an earlier sale's position.
+with sales as (
+    select * from {{ ref('int_sales_accepted') }}
+    where {{ is_position('latitude', 'longitude') }}
+),
+
+place_keys as (
+    select
+        unnest([
+            {'place_level': 'address', 'place_key': address_key},
+            {'place_level': 'street', 'place_key': {{ text_key('street') }}},
+            {'place_level': 'district', 'place_key': {{ text_key('district') }}}
+        ], recursive := true),
+        date_trunc('month', sold_date)::date as month,
+        sale_id,
+        address,
+        street,
+        street_number,
+        district,
+        municipality,
+        latitude,
+        longitude,
+        sold_date
+    from sales
+),
+
+monthly as (
+    select
+        place_level,
+        place_key,
+        month,
+        count(*) as sale_count,
+        sum(latitude) as latitude_sum,
+        sum(longitude) as longitude_sum,
+        arg_max(
+            {'address': address, 'street': street, 'street_number': street_number},
+            (sold_date, sale_id)
+        ) as newest,
+        arg_max(district, (sold_date, sale_id)) filter (where district is not null)
+            as newest_district,
+        arg_max(municipality, (sold_date, sale_id))
+        filter (where municipality is not null) as newest_municipality
+    from place_keys
+    where place_key is not null
+    group by all
+)
+
+select
+    place_level,
+    place_key,
+    case when place_level = 'address' then newest.address end as address,
+    case when place_level <> 'district' then newest.street end as street,
+    case when place_level = 'address' then newest.street_number end as street_number,
+    last_value(newest_district ignore nulls) over months_so_far as district,
+    last_value(newest_municipality ignore nulls) over months_so_far as municipality,
+    -- Six decimals are a tenth of a metre; rounding makes two builds alike.
+    round(
+        sum(latitude_sum) over months_so_far / sum(sale_count) over months_so_far, 6
+    ) as latitude,
+    round(
+        sum(longitude_sum) over months_so_far / sum(sale_count) over months_so_far, 6
+    ) as longitude,
+    cast(sum(sale_count) over months_so_far as bigint) as sale_count,
+    cast(month + interval 1 month as date) as known_from
+from monthly
+window
+    months_so_far as (
+        partition by place_level, place_key
+        order by month
+        rows between unbounded preceding and current row
+    )

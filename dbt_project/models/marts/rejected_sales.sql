@@ -1,0 +1,21 @@
+select
+    ---------- ids
+    observation_id,
+    sale_id,
+    platform,
+    source_id,
+    ---------- text
+    address,
+    district,
+    rule,
+    reason,
+    ---------- numbers
+    sold_price_sek,
+    living_area_m2,
+    floor,
+    construction_year,
+    ---------- dates
+    sold_date,
+    observed_at
+from {{ ref('int_sales_flagged') }}
+where is_rejected

@@ -1,0 +1,41 @@
+with dated as (
+    {{ encode_dates(ref('int_sales_imputed')) }}
+),
+
+economy_joined as (
+    {{ join_economy('dated', ref('economy')) }}
+),
+
+index_joined as (
+    {{ join_price_index('economy_joined', ref('price_index')) }}
+),
+
+normalised as (
+    {{ normalise('index_joined', ref('feature_bounds')) }}
+),
+
+features as (
+    {{ select_features('normalised') }}
+),
+
+sales as (
+    select * from {{ ref('sales') }}
+),
+
+price_bounds as (
+    select * from {{ ref('feature_bounds') }} where feature = 'sold_price'
+)
+
+select
+    ---------- the sale and what it fetched: labels, never features
+    sales.sale_id,
+    sales.sold_price_sek,
+    sales.price_per_m2_sek,
+    sales.list_price_sek,
+    {{ min_max('sales.sold_price_sek', 'price_bounds.lowest', 'price_bounds.highest') }}
+        as sold_price_norm,
+    ---------- features, as a request gets them from marts.features_of
+    features.* exclude (subject_id)
+from features
+inner join sales on features.subject_id = sales.sale_id
+cross join price_bounds
