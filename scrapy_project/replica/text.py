@@ -1,0 +1,63 @@
+"""How the site writes numbers: U+00A0 between groups, decimal comma, plus signs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NBSP = "\u00a0"
+
+
+def grouped(number: float) -> str:
+    """Whole numbers in groups of three; other numbers with a decimal comma."""
+    if number == int(number):
+        return f"{int(number):,}".replace(",", NBSP)
+    whole, _, decimals = f"{number:.2f}".rstrip("0").partition(".")
+    return f"{int(whole):,}".replace(",", NBSP) + f",{decimals}"
+
+
+def halved(number: float) -> str:
+    """As :func:`grouped`, with ``½`` for one half, as in earlier years."""
+    whole = int(number)
+    if number - whole != 0.5:
+        return grouped(number)
+    return f"{whole}½" if whole else "½"
+
+
+def kronor(amount_sek: int) -> str:
+    """``3 250 000 kr``, with U+00A0 for spaces."""
+    return f"{grouped(amount_sek)}{NBSP}kr"
+
+
+def change_kronor(amount_sek: int) -> str:
+    """A price change: ``+255 000 kr``, ``-5 000 kr`` or ``±0 kr``."""
+    if amount_sek == 0:
+        return f"±0{NBSP}kr"
+    return f"+{kronor(amount_sek)}" if amount_sek > 0 else kronor(amount_sek)
+
+
+def change_percent(percent: float) -> str:
+    """A price change: ``+23,5%``, ``-2%`` or ``+/-0%``."""
+    if percent == 0:
+        return "+/-0%"
+    return f"+{grouped(percent)}%" if percent > 0 else f"{grouped(percent)}%"
+
+
+def formatted_value(**members: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A ``FormattedValue`` with the members one field has."""
+    return {"__typename": "FormattedValue", **members}
+
+
+def full_value(number: float, unit: str, *, text: str | None = None) -> dict[str, Any]:
+    """A ``FormattedValue`` with all four members."""
+    value = text or grouped(number)
+    return formatted_value(
+        formatted=f"{value}{NBSP}{unit}",
+        value=value,
+        raw=json_number(number),
+        unit=unit,
+    )
+
+
+def json_number(number: float) -> float:
+    """A whole number without its decimal point, as JavaScript writes it."""
+    return int(number) if number == int(number) else number
