@@ -30,9 +30,13 @@
     nullif(rtrim(regexp_extract({{ address }}, '^[^0-9]*'), ' ,.-'), '')
 {%- endmacro %}
 
-{# The first run of digits; the letter after it stays in the address alone. #}
+{# The first run of digits; the letter after it stays in the address alone. No street has
+   five-digit numbers: such a run is a postcode or an error, and the number unknown. #}
 {% macro street_number(address) -%}
-    try_cast(nullif(regexp_extract({{ address }}, '[0-9]+'), '') as integer)
+    try_cast(
+        nullif(regexp_extract({{ address }}, '^[^0-9]*([0-9]{1,4})([^0-9]|$)', 1), '')
+        as integer
+    )
 {%- endmacro %}
 
 {# Street, number and letter without what may follow (`, 3 tr`, `-11`), as a key. #}

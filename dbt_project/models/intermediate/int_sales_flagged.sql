@@ -2,7 +2,6 @@
 {%- set price = var('outlier_sold_price_sek') -%}
 {%- set price_per_m2 = var('outlier_price_per_m2_sek') -%}
 {%- set floors = var('outlier_floor') -%}
-{%- set factor = var('outlier_median_factor') -%}
 
 with observations as (
     select * from {{ ref('int_sales_deduplicated') }}
@@ -61,7 +60,8 @@ medians_added as (
     select
         observation_id,
         median(price_per_m2_sek) over district_past as district_median_sek,
-        count(*) over district_past as district_sale_count,
+        -- Without a district this counts none: NULLs are no neighbours.
+        count(district_key) over district_past as district_sale_count,
         median(price_per_m2_sek) over city_past as city_median_sek,
         count(*) over city_past as city_sale_count
     from checked_alone
@@ -91,7 +91,12 @@ medians_chosen as (
                 then district_median_sek
             when city_sale_count >= {{ var('outlier_median_min_sales') }}
                 then city_median_sek
-        end as local_median_sek
+        end as local_median_sek,
+        case
+            when district_sale_count >= {{ var('outlier_median_min_sales') }}
+                then {{ var('outlier_district_median_factor') }}
+            else {{ var('outlier_city_median_factor') }}
+        end as local_median_factor
     from medians_added
 ),
 
@@ -99,11 +104,12 @@ checked_locally as (
     select
         checked_alone.* exclude (rule),
         medians_chosen.local_median_sek,
+        medians_chosen.local_median_factor,
         case
             when checked_alone.rule is not null then checked_alone.rule
             when
-                price_per_m2_sek > {{ factor }} * local_median_sek
-                or price_per_m2_sek * {{ factor }} < local_median_sek
+                price_per_m2_sek > local_median_factor * local_median_sek
+                or price_per_m2_sek * local_median_factor < local_median_sek
                 then 'price_per_m2_far_from_local_median'
         end as rule
     from checked_alone
@@ -112,7 +118,9 @@ checked_locally as (
 )
 
 select
-    * exclude (newest_observed_at, local_median_sek, is_superseded),
+    * exclude (
+        newest_observed_at, local_median_sek, local_median_factor, is_superseded
+    ),
     rule is not null as is_rejected,
     case rule
         when 'superseded_observation'
@@ -164,7 +172,7 @@ select
         when 'price_per_m2_far_from_local_median'
             then
                 'The price of ' || {{ format_sek('price_per_m2_sek') }}
-                || ' per m² is more than {{ factor }} times off the local median of '
-                || 'the year before, ' || {{ format_sek('local_median_sek') }} || '.'
+                || ' per m² is more than ' || local_median_factor
+                || ' times off the local median of the year before, ' || {{ format_sek('local_median_sek') }} || '.'
     end as reason
 from checked_locally

@@ -1,13 +1,34 @@
--- The level of prices per m², month by month. In every district the mean log price per m²
--- of the last three months is compared with that of the three months ending one month
--- earlier; the changes, weighted by sales, are chained. Comparing a district only with
--- itself keeps a month with many sales in the suburbs from looking like a fall.
-with sales as (
+-- The level of prices per m², month by month. In every neighbourhood the mean log price
+-- per m² of the last three months is compared with that of the three months ending one
+-- month earlier; the changes, weighted by sales, are chained. Comparing a neighbourhood
+-- only with itself keeps a month with many sales in the suburbs from looking like a fall.
+with all_sales as (
     select
-        {{ text_key("coalesce(district, '')") }} as district_key,
+        -- A square of some 2.2 km: sources spell one district in ten ways or not at all.
+        coalesce(
+            round(latitude / 0.02) || '/' || round(longitude / 0.04),
+            {{ text_key('district') }},
+            ''
+        ) as neighbourhood,
         date_trunc('month', sold_date)::date as month,
         price_per_m2_sek
     from {{ ref('int_sales_located') }}
+),
+
+-- The level is the median of the first month that has a market to speak of.
+start as (
+    select min(month) as month
+    from (
+        select month from all_sales
+        group by month
+        having count(*) >= {{ var('price_index_min_sales') }}
+    ) as months_with_a_market
+),
+
+sales as (
+    select all_sales.*
+    from all_sales
+    inner join start on all_sales.month >= start.month
 ),
 
 months as (
@@ -16,9 +37,9 @@ months as (
     from sales
 ),
 
-district_months as (
+neighbourhood_months as (
     select
-        coalesce(district_key, '') as district_key,
+        neighbourhood,
         month,
         count(*) as sale_count,
         sum(ln(price_per_m2_sek)) as log_price_sum
@@ -29,12 +50,12 @@ district_months as (
 -- A month's sales count in the windows that end in it and in the two months after.
 windows as (
     select
-        district_months.district_key,
-        cast(district_months.month + to_months(age.months) as date) as month,
-        sum(district_months.sale_count) as sale_count,
-        sum(district_months.log_price_sum) / sum(district_months.sale_count)
+        neighbourhood_months.neighbourhood,
+        cast(neighbourhood_months.month + to_months(age.months) as date) as month,
+        sum(neighbourhood_months.sale_count) as sale_count,
+        sum(neighbourhood_months.log_price_sum) / sum(neighbourhood_months.sale_count)
             as mean_log_price
-    from district_months
+    from neighbourhood_months
     cross join (select unnest([0, 1, 2]) as months) as age
     group by all
 ),
@@ -47,7 +68,7 @@ changes as (
     from windows
     inner join windows as previous
         on
-            windows.district_key = previous.district_key
+            windows.neighbourhood = previous.neighbourhood
             and windows.month = previous.month + interval 1 month
     where
         windows.sale_count >= {{ var('price_index_min_sales') }}
