@@ -1,0 +1,124 @@
+"""AutoGluon on the same rows, columns and target as our XGBoost.
+
+What belongs here: fitting, shrinking and saving a TabularPredictor. It works offline
+and without torch: gradient boosting and extra trees, blended on the latest sales.
+"""
+
+from __future__ import annotations
+
+import logging
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ml.valuation.features import FeatureEncoding, Mode
+from ml.valuation.model_files import read_description, write_description
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from autogluon.tabular import TabularPredictor
+
+TARGET = "log_price_ratio"
+TUNING_SHARE = 0.1
+PREDICTOR = "predictor"
+
+HYPERPARAMETERS: dict[str, Any] = {
+    "GBM": [{}, {"extra_trees": True, "ag_args": {"name_suffix": "XT"}}],
+    "CAT": {},
+    "XGB": {},
+}
+
+
+class AutoGluonModel:
+    """A TabularPredictor on the log of price per m² over the price index.
+
+    Blended on the latest tenth of the sales, since tomorrow's sales resemble those
+    more than a random tenth, then refitted on all rows. Half of the time limit goes
+    to the fit, since the refit takes about as long again.
+    """
+
+    name = "autogluon"
+
+    def __init__(
+        self,
+        *,
+        threads: int = 1,
+        time_limit_s: int = 60,
+        mode: Mode = "before_listing",
+    ) -> None:
+        self.threads = threads
+        self.time_limit_s = time_limit_s
+        self.mode: Mode = mode
+
+    def fit(self, sales: pd.DataFrame) -> Self:
+        """Learn from past sales."""
+        from autogluon.tabular import TabularPredictor
+
+        self.encoding = FeatureEncoding.fitted_on(sales, mode=self.mode)
+        table = self.encoding.matrix(sales)
+        table[TARGET] = self.encoding.log_price_ratio(sales)
+        table = table.iloc[sales["sold_date"].argsort(kind="stable")]
+        tuning_rows = max(1, round(len(table) * TUNING_SHARE))
+        # AutoGluon trains on disk; the folder lives as long as this object.
+        self._workspace = TemporaryDirectory(prefix="slutpris-autogluon-")
+        _be_quiet()
+        self.predictor: TabularPredictor = TabularPredictor(
+            label=TARGET,
+            problem_type="regression",
+            eval_metric="mean_absolute_error",
+            path=f"{self._workspace.name}/fit",
+            verbosity=0,
+        ).fit(
+            table.iloc[:-tuning_rows],
+            tuning_data=table.iloc[-tuning_rows:],
+            hyperparameters=HYPERPARAMETERS,
+            time_limit=self.time_limit_s / 2,
+            num_cpus=self.threads,
+            num_gpus=0,
+            refit_full="best",
+            set_best_to_refit_full=True,
+        )
+        return self
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        """Values in SEK."""
+        matrix = self.encoding.matrix(features)
+        log_ratio = np.asarray(self.predictor.predict(matrix), dtype="float64")
+        return self.encoding.value_sek(log_ratio, features)
+
+    def save(self, folder: Path) -> None:
+        """Write the folder of AutoGluon, only what prediction needs."""
+        write_description(
+            folder,
+            self.name,
+            encoding=self.encoding.to_json(),
+            threads=self.threads,
+            time_limit_s=self.time_limit_s,
+        )
+        self.predictor.clone_for_deployment(str(folder / PREDICTOR))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a saved model. It holds pickles: verify its manifest before."""
+        from autogluon.tabular import TabularPredictor
+
+        description = read_description(folder)
+        encoding = FeatureEncoding.from_json(description["encoding"])
+        model = cls(
+            threads=description["threads"],
+            time_limit_s=description["time_limit_s"],
+            mode=encoding.mode,
+        )
+        model.encoding = encoding
+        _be_quiet()
+        model.predictor = TabularPredictor.load(str(folder / PREDICTOR), verbosity=0)
+        model.predictor.persist()
+        return model
+
+
+def _be_quiet() -> None:
+    # It warns once per model that torch is missing, which no model here uses.
+    logging.getLogger("autogluon").setLevel(logging.ERROR)

@@ -1,0 +1,181 @@
+"""The columns a model sees, and the typed matrix made of them.
+
+What belongs here: which columns of ``marts.sale_features`` models read, how categories,
+imputed values and the price target are encoded. What does not: how a column is
+computed, which is dbt's, and how a model learns from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from warehouse.errors import SlutprisError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+Mode = Literal["before_listing", "listed"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+CATEGORIES = ("street", "district", "agency")
+NUMBERS = (
+    "street_number",
+    "living_area_m2",
+    "rooms",
+    "floor",
+    "construction_year",
+    "fee_sek_per_month",
+    "operating_cost_sek_per_month",
+    "latitude",
+    "longitude",
+)
+FEATURES = CATEGORIES + NUMBERS
+
+LISTED_FEATURE = "list_price_ratio"
+"""Log of the asking price per m² over the price index: the target, as asked."""
+
+IMPUTED_FLAGS = {
+    "street_number": "is_street_number_imputed",
+    "rooms": "is_rooms_imputed",
+    "floor": "is_floor_imputed",
+    "construction_year": "is_construction_year_imputed",
+    "fee_sek_per_month": "is_fee_sek_per_month_imputed",
+    "operating_cost_sek_per_month": "is_operating_cost_sek_per_month_imputed",
+    "latitude": "is_latitude_imputed",
+    "longitude": "is_latitude_imputed",
+}
+"""Which column says that a number is not observed but imputed."""
+
+
+def read_sale_features(
+    connection: duckdb.DuckDBPyConnection, *, before: date | None = None
+) -> pd.DataFrame:
+    """Rows of ``marts.sale_features``, oldest first.
+
+    Parameters
+    ----------
+    connection
+        To the warehouse, or to a published snapshot.
+    before
+        Only sales sold before this day; all of them when None.
+
+    Raises
+    ------
+    SlutprisError
+        When the mart is not built.
+    """
+    try:
+        return connection.execute(
+            """
+            select * from marts.sale_features
+            where $before::date is null or sold_date < $before::date
+            order by sold_date, sale_id
+            """,
+            {"before": before},
+        ).df()
+    except duckdb.CatalogException as error:
+        raise SlutprisError(
+            "the warehouse has no table marts.sale_features; build it with "
+            "`dbt build --project-dir dbt_project`"
+        ) from error
+
+
+@dataclass(frozen=True)
+class FeatureEncoding:
+    """How a frame of features becomes a matrix, fixed when a model is fitted.
+
+    A category that was not seen then is missing afterwards, and the price level that
+    stands in where no index is known is that of the sales the model was fitted on.
+    """
+
+    mode: Mode
+    columns: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]]
+    fallback_price_sek_per_m2: float
+    is_imputed_missing: bool = False
+
+    @classmethod
+    def fitted_on(
+        cls,
+        sales: pd.DataFrame,
+        *,
+        mode: Mode = "before_listing",
+        with_categories: bool = True,
+        is_imputed_missing: bool = False,
+    ) -> FeatureEncoding:
+        """Learn categories and the fallback price level from past sales."""
+        columns = FEATURES if with_categories else NUMBERS
+        names = CATEGORIES if with_categories else ()
+        return cls(
+            mode=mode,
+            columns=columns + ((LISTED_FEATURE,) if mode == "listed" else ()),
+            categories={
+                name: tuple(sorted(sales[name].dropna().astype(str).unique()))
+                for name in names
+            },
+            fallback_price_sek_per_m2=float(sales["price_per_m2_sek"].median()),
+            is_imputed_missing=is_imputed_missing,
+        )
+
+    def matrix(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Typed columns in the model's order: categories first, then doubles."""
+        encoded = {
+            name: self._category(features, name)
+            if name in self.categories
+            else self._number(features, name)
+            for name in self.columns
+        }
+        return pd.DataFrame(encoded, index=features.index)
+
+    def log_price_ratio(self, sales: pd.DataFrame) -> np.ndarray:
+        """Compute the target: log of the price per m² over the index of its day."""
+        price = sales["sold_price_sek"] / sales["living_area_m2"]
+        return np.log(price.to_numpy(dtype=float) / self._price_level(sales))
+
+    def value_sek(self, log_ratio: np.ndarray, features: pd.DataFrame) -> np.ndarray:
+        """Turn predicted log ratios back into prices, in SEK."""
+        area_m2 = features["living_area_m2"].to_numpy(dtype=float)
+        return np.exp(log_ratio) * self._price_level(features) * area_m2
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a model's description file."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> FeatureEncoding:
+        """Rebuild an encoding from a model's description file."""
+        return cls(
+            mode=values["mode"],
+            columns=tuple(values["columns"]),
+            categories={k: tuple(v) for k, v in values["categories"].items()},
+            fallback_price_sek_per_m2=values["fallback_price_sek_per_m2"],
+            is_imputed_missing=values["is_imputed_missing"],
+        )
+
+    def _category(self, features: pd.DataFrame, name: str) -> pd.Series:
+        dtype = pd.CategoricalDtype(list(self.categories[name]))
+        return features[name].astype("object").astype(dtype)
+
+    def _number(self, features: pd.DataFrame, name: str) -> pd.Series:
+        if name == LISTED_FEATURE:
+            return self._list_price_ratio(features)
+        number = pd.to_numeric(features[name]).astype("float64")
+        flag = IMPUTED_FLAGS.get(name)
+        if self.is_imputed_missing and flag in features:
+            is_imputed = features[flag].fillna(False).astype(bool)
+            return number.mask(is_imputed)
+        return number
+
+    def _list_price_ratio(self, features: pd.DataFrame) -> pd.Series:
+        asked = pd.to_numeric(features["list_price_sek"]).astype("float64")
+        per_m2 = asked.where(asked > 0) / features["living_area_m2"].astype("float64")
+        return np.log(per_m2 / self._price_level(features))
+
+    def _price_level(self, features: pd.DataFrame) -> np.ndarray:
+        index = pd.to_numeric(features["price_index_sek_per_m2"]).astype("float64")
+        return index.fillna(self.fallback_price_sek_per_m2).to_numpy()
