@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+from tiny_market import RESIDUALS, publish_market, register_model
+
+from ml.valuation.places import AddressNotFoundError
+from ml.valuation.request import InvalidRequestError, ValuationRequest
+from ml.valuation.value import Valuer, main, other_dates
+from warehouse.errors import SlutprisError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = publish_market(tmp_path_factory.mktemp("data"))
+    register_model(settings, tmp_path_factory.mktemp("first"), mdape_pct=9.0)
+    register_model(settings, tmp_path_factory.mktemp("second"), **RESIDUALS)
+    register_model(settings, tmp_path_factory.mktemp("third"), mdape_pct=7.0)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def valuer(settings: Settings) -> Valuer:
+    return Valuer(settings)
+
+
+def request(**fields: object) -> ValuationRequest:
+    home = {"address": "Sveavägen 11", "living_area_m2": 50, "date": "2024-06-15"}
+    return ValuationRequest.of(**(home | fields))
+
+
+def test_a_home_is_worth_its_area_at_the_level_of_its_street(valuer: Valuer) -> None:
+    # the index of May 2024, 52 months after January 2020, is known on 2024-06-15
+    valuation = valuer.value(request())
+    assert valuation.value_sek == pytest.approx(50 * 55_200, rel=0.01)
+    assert valuation.value_sek_per_m2 == round(valuation.value_sek / 50)
+    assert valuation.price_index_month == date(2024, 5, 1)
+    assert not valuation.is_extrapolation
+    half = valuer.value(request(address="Hornsgatan 11"))
+    assert half.value_sek == pytest.approx(valuation.value_sek / 2, rel=0.02)
+
+
+def test_values_at_other_dates_follow_the_index(valuer: Valuer) -> None:
+    valuation = valuer.value(request())
+    others = {value.when: value for value in valuation.at_other_dates}
+    assert {when: value.date for when, value in others.items()} == {
+        "three_years_ago": date(2021, 6, 15),
+        "before_invasion": date(2022, 2, 23),
+        "one_year_ago": date(2023, 6, 15),
+        "in_one_year": date(2025, 6, 15),
+    }
+    year_ago = others["one_year_ago"]
+    assert year_ago.value_sek == pytest.approx(50 * 54_000, rel=0.01)
+    assert year_ago.difference_sek == pytest.approx(-50 * 1_200, rel=0.02)
+    assert year_ago.difference_pct == pytest.approx(-2.2, abs=0.1)
+
+
+def test_dates_beyond_the_known_index_are_marked(valuer: Valuer) -> None:
+    # the index of October 2026 serves November; December's own is not known
+    valuation = valuer.value(request(date="2026-11-30"))
+    assert not valuation.is_extrapolation
+    others = {value.when: value for value in valuation.at_other_dates}
+    assert others["in_one_year"].is_extrapolation
+    assert not others["one_year_ago"].is_extrapolation
+    assert valuer.value(request(date="2026-12-01")).is_extrapolation
+    assert valuer.value(request(date="2020-01-31")).is_extrapolation
+
+
+def test_the_version_with_the_least_error_is_served(valuer: Valuer) -> None:
+    assert valuer.value(request()).model_version == 2
+
+
+def test_the_range_comes_of_the_version_s_holdout_residuals(valuer: Valuer) -> None:
+    valuation = valuer.value(request())
+    assert valuation.low_sek == pytest.approx(0.9 * valuation.value_sek, abs=1)
+    assert valuation.high_sek == pytest.approx(1.2 * valuation.value_sek, abs=1)
+
+
+def test_a_version_without_residuals_gives_no_range(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    settings = publish_market(tmp_path / "data")
+    register_model(settings, tmp_path)
+    valuation = Valuer(settings).value(request())
+    assert valuation.low_sek is None
+    assert valuation.high_sek is None
+
+
+def test_the_sales_beside_are_earlier_near_and_like_in_size(valuer: Valuer) -> None:
+    sales = valuer.value(request()).nearby_sales
+    assert len(sales) == 8
+    assert all(sale.sold_date < date(2024, 6, 15) for sale in sales)
+    assert {sale.district for sale in sales} == {"Vasastan"}
+    assert all(25 <= sale.living_area_m2 <= 100 for sale in sales)
+    # prices are index x area, so at one price level they differ by area alone
+    per_m2 = [(sale.indexed_price_sek or 0) / sale.living_area_m2 for sale in sales]
+    assert per_m2 == pytest.approx([55_200] * 8, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("written", "level", "district"),
+    [
+        ("Sveavägen 11", "address", "Vasastan"),
+        ("sveavagen 11", "address", "Vasastan"),
+        ("  SVEAVÄGEN   11 B, 3 tr", "address", "Vasastan"),
+        ("Sveavägen 200", "street", "Vasastan"),
+        ("Sveavägen", "street", "Vasastan"),
+        ("södermalm", "district", "Södermalm"),
+    ],
+)
+def test_an_address_is_found_however_it_is_written(
+    valuer: Valuer, written: str, level: str, district: str
+) -> None:
+    place = valuer.value(request(address=written)).place
+    assert (place.level, place.district) == (level, district)
+
+
+def test_an_unknown_address_gets_the_nearest_spellings(valuer: Valuer) -> None:
+    with pytest.raises(AddressNotFoundError) as caught:
+        valuer.value(request(address="Sveavägn"))
+    assert caught.value.suggestions[0] == "Sveavägen"
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "said"),
+    [
+        ("living_area_m2", 5, "living_area_m2 must be 10 to 800, it was 5"),
+        ("living_area_m2", "stor", "living_area_m2 was 'stor': input should be"),
+        ("living_area_m2", float("nan"), "10 to 800, it was nan"),
+        ("rooms", 21, "rooms must be 1 to 20, it was 21"),
+        ("floor", -4, "floor must be -3 to 35, it was -4"),
+        ("fee_sek_per_month", 60_001, "fee_sek_per_month must be 0 to 60000, it"),
+        ("operating_cost_sek_per_month", -1, "must be 0 to 20000, it was -1"),
+        ("construction_year", 1849, "construction_year must be 1850 to 20"),
+        ("address", "Sveavägen 301", "street_number must be 0 to 300, it was 301"),
+        ("date", "2009-12-31", "date must be 2010-01-01 to"),
+        ("date", "imorgon", "date was 'imorgon'"),
+        ("model", "linear", "model was 'linear'"),
+        ("colour", "red", "there is no field 'colour'; fields are address"),
+    ],
+)
+def test_a_field_out_of_range_is_named_with_what_is_allowed(
+    field: str, given: object, said: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        request(**{field: given})
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_problem_of_a_request_is_reported_at_once() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        ValuationRequest.of(address="Sveavägen 11", rooms=0, floor=99)
+    fields = {problem.field for problem in caught.value.problems}
+    assert fields == {"living_area_m2", "rooms", "floor"}
+
+
+def test_a_leap_day_has_its_other_dates() -> None:
+    assert other_dates(date(2024, 2, 29))["one_year_ago"] == date(2023, 2, 28)
+
+
+def test_a_model_that_is_not_registered_says_so(valuer: Valuer) -> None:
+    with pytest.raises(SlutprisError, match=r"no model 'autogluon'.*: xgboost"):
+        valuer.value(request(model="autogluon"))
+
+
+def test_a_tampered_model_is_not_loaded(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    settings = publish_market(tmp_path / "data")
+    register_model(settings, tmp_path)
+    booster = settings.registry_dir / "xgboost" / "1" / "model" / "booster.ubj"
+    booster.write_bytes(booster.read_bytes() + b" ")
+    with pytest.raises(SlutprisError, match=r"booster\.ubj was changed"):
+        Valuer(settings).value(request())
+
+
+def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "ml.valuation.value", *arguments],
+        env={
+            "SLUTPRIS_DATA": str(settings.data),
+            "SLUTPRIS_THREADS": "1",
+            "PATH": "/usr/bin:/bin",
+            "PYTHONIOENCODING": "ascii",
+        },
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_the_command_prints_the_valuation_as_utf8_json(
+    settings: Settings, valuer: Valuer
+) -> None:
+    done = run(
+        settings,
+        *("--address", "Sveavägen 11", "--living-area", "50", "--date", "2024-06-15"),
+    )
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout.decode("utf-8"))
+    assert printed["place"]["street"] == "Sveavägen"
+    expected = json.loads(valuer.value(request()).model_dump_json())
+    for either in (printed, expected):
+        del either["latency_ms"]
+    assert printed == expected
+
+
+def test_a_wrong_command_fails_with_one_line(settings: Settings) -> None:
+    done = run(settings, "--address", "Sveavägen 11", "--living-area", "5")
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.decode().splitlines() == [
+        "error: living_area_m2 must be 10 to 800, it was 5"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rum", "2"], "unrecognized arguments"),
+        (["--address", "Sveavägen 1"], "living_area_m2 is missing"),
+        (["--batch", "homes.csv"], "--batch needs --out"),
+        (["--batch", "a.csv", "--out", "b.csv", "--rooms", "2"], "rooms come from"),
+        (["--out", "b.csv"], "--out goes with --batch"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(arguments: list[str], said: str) -> None:
+    with pytest.raises(SlutprisError, match=said):
+        main(arguments)
+
+
+def test_without_a_snapshot_the_command_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(SlutprisError, match="make demo"):
+        Valuer(Settings(data_dir=tmp_path))
+
+
+BATCH = """\
+id,address,living_area_m2,rooms,date
+a,Sveavägen 11,50,,2024-06-15
+b,Sveavägen 11,5,2,2024-06-15
+c,Okändgatan 1,50,2,2024-06-15
+d,Hornsgatan 11,50,2,2024-06-15
+"""
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_file_is_valued_row_by_row_and_bad_rows_are_named(
+    settings: Settings,
+    valuer: Valuer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    suffix: str,
+) -> None:
+    monkeypatch.setenv("SLUTPRIS_DATA", str(settings.data))
+    (tmp_path / "homes.csv").write_text(BATCH, encoding="utf-8")
+    batch, out = tmp_path / f"homes{suffix}", tmp_path / f"valued{suffix}"
+    if suffix == ".parquet":
+        duckdb.execute(f"copy (from '{tmp_path}/homes.csv') to '{batch}'")
+    assert main(["--batch", str(batch), "--out", str(out)]) == 0
+    rows = duckdb.execute(f"select id, value_sek, error from '{out}'").fetchall()
+    assert [row[0] for row in rows] == ["a", "b", "c", "d"]
+    assert rows[0][1] == valuer.value(request()).value_sek
+    assert "living_area_m2 must be 10 to 800" in rows[1][2]
+    assert "'Okändgatan 1' was not found" in rows[2][2]
+    assert rows[3][1] is not None
+    said = capsys.readouterr().err
+    assert "row 2: living_area_m2 must be" in said
+    assert "row 3: address" in said
+    assert "valued 2 of 4 rows" in said
+
+
+def test_a_batch_file_that_cannot_be_read_is_named(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUTPRIS_DATA", str(settings.data))
+    page = tmp_path / "page.parquet"
+    page.write_text("<html></html>")
+    out = str(tmp_path / "out.csv")
+    with pytest.raises(SlutprisError, match=r"cannot read .*page\.parquet"):
+        main(["--batch", str(page), "--out", out])
+    with pytest.raises(SlutprisError, match="there is no file"):
+        main(["--batch", str(tmp_path / "none.csv"), "--out", out])
+    lacking = tmp_path / "lacking.csv"
+    lacking.write_text("address\nSveavägen 1\n", encoding="utf-8")
+    with pytest.raises(SlutprisError, match="no column living_area_m2"):
+        main(["--batch", str(lacking), "--out", out])

@@ -1,0 +1,182 @@
+"""A hand-made market of three streets, published as a snapshot with a trained model.
+
+Prices are index x area x street, so the right value of a home can be told by hand:
+a square metre of Sveavägen (Vasastan) costs 50 000 SEK in January 2020 and 100 more in
+each month after; on Hornsgatan (Södermalm) it costs half of that.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import duckdb
+import pandas as pd
+
+from ml.registry import ModelRegistry
+from ml.valuation.features import read_sale_features
+from ml.valuation.models import XGBoostModel
+from warehouse.serving import publish
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIRST_MONTH, LAST_MONTH = "2020-01-01", "2026-10-01"
+RESIDUALS = {"residual_log_p05": math.log(0.9), "residual_log_p95": math.log(1.2)}
+
+STREETS = pd.DataFrame(
+    {
+        "street": ["Sveavägen", "Hornsgatan", "Ringvägen"],
+        "district": ["Vasastan", "Södermalm", "Södermalm"],
+        "level": [1.0, 0.5, 0.6],
+        "latitude": [59.345, 59.317, 59.309],
+        "longitude": [18.056, 18.052, 18.074],
+    }
+)
+
+MARTS_SQL = f"""
+    create schema marts;
+
+    create table marts.price_index as
+    select
+        month::date as month,
+        50000 + 100 * date_diff('month', date '{FIRST_MONTH}', month)
+            as price_index_sek_per_m2,
+        3 as sale_count,
+        (month + interval 1 month)::date as known_from
+    from generate_series(
+        date '{FIRST_MONTH}', date '{LAST_MONTH}', interval 1 month
+    ) as months (month);
+
+    create table marts.sales as
+    with drawn as (
+        select
+            streets.*,
+            month,
+            (1 + 2 * (number % 40))::integer as street_number,
+            30 + 5 * (number % 13) as living_area_m2,
+            number
+        from streets
+        cross join marts.price_index
+        cross join generate_series(1, 4) as flats (flat)
+        cross join lateral (
+            select flat * 7 + date_diff('month', date '{FIRST_MONTH}', month) as number
+        )
+    )
+    select
+        'booli:' || row_number() over (order by month, street, number) as sale_id,
+        'booli' as platform,
+        null::varchar as url,
+        street || ' ' || street_number as address,
+        street,
+        street_number,
+        district,
+        'Stockholm' as municipality,
+        if(number % 2 = 0, 'Mäklarringen', 'Notar') as agency,
+        round(
+            level * living_area_m2
+            * (50000 + 100 * date_diff('month', date '{FIRST_MONTH}', month))
+        )::bigint as sold_price_sek,
+        null::bigint as list_price_sek,
+        living_area_m2::double as living_area_m2,
+        round(living_area_m2 / 25)::double as rooms,
+        (number % 6)::double as floor,
+        1900 + number % 100 as construction_year,
+        50.0 * living_area_m2 as fee_sek_per_month,
+        500.0 as operating_cost_sek_per_month,
+        latitude + street_number / 100000 as latitude,
+        longitude,
+        (month + to_days((number % 27)::integer))::date as sold_date
+    from drawn;
+
+    alter table marts.sales add column price_per_m2_sek double;
+    update marts.sales set price_per_m2_sek = sold_price_sek / living_area_m2;
+
+    create table marts.rejected_sales as
+    select 'booli:x' || n as sale_id, 'sold_price_range' as rule, 'too cheap' as reason
+    from generate_series(1, 7) as rejected (n);
+
+    create table marts.places as
+    select
+        'address' as place_level,
+        replace(lower(strip_accents(address)), ' ', '') as place_key,
+        address, street, street_number, district, municipality,
+        avg(latitude) as latitude, avg(longitude) as longitude, count(*) as sale_count
+    from marts.sales group by all
+    union all
+    select
+        'street', lower(strip_accents(street)), null, street, null, district,
+        municipality, avg(latitude), avg(longitude), count(*)
+    from marts.sales group by all
+    union all
+    select
+        'district', lower(strip_accents(district)), null, null, null, district,
+        municipality, avg(latitude), avg(longitude), count(*)
+    from marts.sales group by all;
+
+    create macro marts.features_of(requests) as table
+    select
+        requests.request_id,
+        requests.sold_date,
+        lower(strip_accents(
+            rtrim(regexp_extract(requests.address, '^[^0-9]*'), ' ')
+        )) as street,
+        lower(strip_accents(requests.district)) as district,
+        requests.agency,
+        try_cast(regexp_extract(requests.address, '[0-9]+') as double) as street_number,
+        requests.living_area_m2,
+        coalesce(requests.rooms, round(requests.living_area_m2 / 25)) as rooms,
+        requests.floor,
+        requests.construction_year::double as construction_year,
+        requests.fee_sek_per_month,
+        requests.operating_cost_sek_per_month,
+        requests.latitude,
+        requests.longitude,
+        price_index.price_index_sek_per_m2
+    from query_table(requests) as requests
+    asof left join marts.price_index
+        on requests.sold_date >= price_index.known_from;
+
+    create table marts.sale_features as
+    select
+        sales.sale_id,
+        sales.sold_price_sek,
+        sales.price_per_m2_sek,
+        sales.list_price_sek,
+        features.* exclude (request_id)
+    from marts.features_of(sale_requests) as features
+    inner join marts.sales on features.request_id = sales.sale_id;
+"""
+
+
+def publish_market(data: Path) -> Settings:
+    """Publish the market's marts below a data folder; no model is registered."""
+    settings = Settings(data_dir=data, threads=1)
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.register("streets", STREETS)
+        before, after = MARTS_SQL.split("create table marts.sale_features as")
+        connection.execute(before)
+        connection.execute(
+            "create temp table sale_requests as "
+            "select *, sale_id as request_id from marts.sales"
+        )
+        connection.execute(f"create table marts.sale_features as {after}")
+        publish(connection, settings.serving_dir)
+    return settings
+
+
+def register_model(settings: Settings, workspace: Path, **metrics: float) -> None:
+    """Train XGBoost on the market and register it under the given metrics."""
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        sales = read_sale_features(connection)
+    parameters = {"num_boost_round": 40, "max_depth": 3, "eta": 0.3}
+    XGBoostModel(parameters=parameters).fit(sales).save(workspace / "model")
+    ModelRegistry(settings.registry_dir).register(
+        "xgboost",
+        workspace / "model",
+        metrics={"mdape_pct": 5.0, "mape_pct": 6.0, **metrics},
+        lineage={"git_commit": "abc1234", "data_snapshot": "tiny"},
+        input_schema={"living_area_m2": "double"},
+        input_example={"living_area_m2": 50},
+    )
