@@ -45,7 +45,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 demo: $(READY)  ## serve the replica, crawl it, build, train, publish, then serve the dashboards
-	@$(BIN)/python -m dagster_assets.demo $(if $(SALES),--sales "$(SALES)") --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve)
+	@$(BIN)/python -m dagster_assets.demo --die-with-parent $(if $(SALES),--sales "$(SALES)") --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: $(READY)  ## the whole test suite
 	@$(BIN)/python -m pytest

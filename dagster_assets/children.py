@@ -1,0 +1,42 @@
+"""Running our own commands as child processes that never outlive their parent.
+
+A child that went on after its parent was killed would hold the warehouse's only write
+lock, or the replica's port, against the next run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+from warehouse.settings import PROJECT_ROOT
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere do nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def start(
+    arguments: Sequence[str], *, read_output: bool = False
+) -> subprocess.Popen[str]:
+    """Start ``python -m …`` in the project's folder; it dies with us.
+
+    Its output goes where ours goes, or is piped to be read.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=PROJECT_ROOT,
+        text=True,
+        stdout=subprocess.PIPE if read_output else None,
+        preexec_fn=die_with_parent,
+    )

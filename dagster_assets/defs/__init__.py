@@ -1,0 +1,1 @@
+"""One module per stage of the data flow; Dagster finds their assets by itself."""

@@ -1,0 +1,62 @@
+"""The dbt project as assets: one per seed and model, its data tests as checks."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import (
+    DbtCliResource,
+    DbtProject,
+    dbt_assets,
+    get_asset_key_for_model,
+)
+
+from warehouse.settings import PROJECT_ROOT, Settings
+
+DBT = str(Path(sys.executable).with_name("dbt"))
+"""dbt of this environment, whether or not the environment is activated."""
+
+
+def current_project() -> DbtProject:
+    """The dbt project with a manifest that is as new as its files.
+
+    A fresh clone has no manifest, and Dagster cannot know the models without one.
+    """
+    project = DbtProject(
+        project_dir=PROJECT_ROOT / "dbt_project",
+        target_path=Settings().data / "dbt" / "target",
+    )
+    if not _is_current(project):
+        project.target_path.mkdir(parents=True, exist_ok=True)
+        dbt = DbtCliResource(project_dir=project, dbt_executable=DBT)
+        dbt.cli(["parse", "--quiet"], target_path=project.target_path).wait()
+    return project
+
+
+def _is_current(project: DbtProject) -> bool:
+    generated = {"target", "logs", "docs"}
+    sources = (
+        path
+        for path in project.project_dir.rglob("*")
+        if path.is_file()
+        and path.relative_to(project.project_dir).parts[0] not in generated
+    )
+    manifest = project.manifest_path
+    newest_source = max(path.stat().st_mtime for path in sources)
+    return manifest.exists() and manifest.stat().st_mtime >= newest_source
+
+
+dbt_project = current_project()
+
+
+@dbt_assets(manifest=dbt_project.manifest_path, project=dbt_project)
+def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    """Clean, flag, locate, impute and join: raw tables to contracted marts."""
+    yield from dbt.cli(["build"], context=context).stream().fetch_row_counts()
+
+
+def mart(name: str) -> dg.AssetKey:
+    """Key of a mart, for the assets that read it."""
+    return get_asset_key_for_model([dbt_models], name)

@@ -1,0 +1,168 @@
+"""``python -m dagster_assets.demo``: the main job on embedded defaults (`make demo`).
+
+Serves the replica, materializes every asset stage by stage, says what came of it, and
+serves the dashboards. Holds no logic of its own: each stage is the Dagster assets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from dagster_assets import children, market, summary
+from warehouse.errors import SlutprisError, WarehouseBusyError, exit_with
+from warehouse.settings import PROJECT_ROOT, Settings
+from warehouse.store import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Short, so that the whole demo takes minutes; the settings' default is for real runs.
+DEMO_AUTOGLUON_TIME_LIMIT_S = 15
+DEMO_BACKTEST_MONTHS = 3
+WAREHOUSE_WAIT_S = 60
+DASHBOARDS = ["ml/dashboards/valuation.py", "ml/dashboards/monitoring.py"]
+
+console = Console(highlight=False)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dagster_assets.demo", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--sales",
+        type=Path,
+        help="crawl the replica over the sales of this Parquet file",
+    )
+    parser.add_argument(
+        "--port", type=int, default=5006, help="port of the dashboards (5006)"
+    )
+    parser.add_argument("--no-serve", action="store_true", help="stop after publishing")
+    parser.add_argument(
+        "--die-with-parent",
+        action="store_true",
+        help="end when the calling process is killed (make passes this)",
+    )
+    return parser.parse_args()
+
+
+@contextmanager
+def replica(sales_file: Path | None) -> Iterator[str]:
+    """Serve the replica on a free loopback port; gives its address."""
+    arguments = ["scrapy_project.replica", "--port", "0"]
+    if sales_file:
+        arguments += ["--sales", str(sales_file.resolve())]
+    process = children.start(arguments, read_output=True)
+    try:
+        yield _announced_address(process)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _announced_address(process: Any) -> str:
+    for line in process.stdout:
+        console.print(f"  {line.rstrip()}")
+        for word in line.split():
+            if word.startswith("http://"):
+                return word.rstrip("/.,")
+    raise SlutprisError("the replica did not start; its own message above says why")
+
+
+def wait_for_warehouse(settings: Settings) -> None:
+    """Give a dying process a minute to let go of the warehouse."""
+    deadline = time.monotonic() + WAREHOUSE_WAIT_S
+    said = False
+    while True:
+        try:
+            if settings.warehouse_path.exists():
+                connect(settings.warehouse_path).close()
+        except WarehouseBusyError:
+            if time.monotonic() > deadline:
+                raise
+            if not said:
+                console.print(
+                    f"Another process uses the warehouse; waiting up to {WAREHOUSE_WAIT_S} s …"
+                )
+            said = True
+            time.sleep(1)
+        else:
+            return
+
+
+def prepare_environment(settings: Settings, address: str, *, synthetic: bool) -> None:
+    """Point the commands we start at this run's replica and state."""
+    home = settings.dagster_home
+    os.environ["SLUTPRIS_DATA"] = str(settings.data)
+    os.environ["BOOLI_BASE_URL"] = address
+    os.environ["DAGSTER_HOME"] = str(home)
+    if synthetic:
+        os.environ.setdefault(
+            "SLUTPRIS_AUTOGLUON_TIME_LIMIT_S", str(DEMO_AUTOGLUON_TIME_LIMIT_S)
+        )
+    home.mkdir(parents=True, exist_ok=True)
+    # The project's dagster.yaml names its state relative to the project's folder.
+    template = (PROJECT_ROOT / "dagster.yaml").read_text(encoding="utf-8")
+    (home / "dagster.yaml").write_text(
+        template.replace("data/dagster", str(home)), encoding="utf-8"
+    )
+
+
+def run_stages(settings: Settings, *, synthetic: bool) -> None:
+    """Materialize the assets group by group, saying what each stage is."""
+    # Loaded here, not at import: the dbt manifest lies in the data folder of this run.
+    from dagster_assets.pipeline import STAGES, Pipeline
+
+    pipeline = Pipeline(settings)
+    months = DEMO_BACKTEST_MONTHS if synthetic else None
+    for number, stage in enumerate(STAGES, start=1):
+        console.rule(f"{number}/{len(STAGES)} {stage.title}", align="left", style="dim")
+        started = time.monotonic()
+        pipeline.run(stage, backtest_months=months)
+        console.print(f"[dim]{stage.title}: {time.monotonic() - started:.0f} s[/dim]")
+
+
+def serve_dashboards(settings: Settings, port: int) -> None:
+    """Become the dashboards' server; Ctrl-C ends it."""
+    console.print(
+        f"\nDashboards: http://127.0.0.1:{port}/valuation and /monitoring (Ctrl-C ends)"
+    )
+    os.chdir(PROJECT_ROOT)
+    os.environ["SLUTPRIS_DATA"] = str(settings.data)
+    command = [sys.executable, "-m", "panel", "serve", *DASHBOARDS]
+    os.execv(sys.executable, [*command, "--address", "127.0.0.1", "--port", str(port)])
+
+
+def main() -> None:
+    """Run the demo."""
+    arguments = parse_arguments()
+    settings = Settings()
+    if arguments.sales and not arguments.sales.is_file():
+        raise SlutprisError(
+            f"there is no file {arguments.sales}; give SALES a Parquet file"
+        )
+    if arguments.die_with_parent:
+        children.die_with_parent()
+    wait_for_warehouse(settings)
+    moved_to = market.claim(settings, market.market_name(arguments.sales))
+    if moved_to:
+        console.print(f"The data folder held another market; it now lies in {moved_to}")
+    with replica(arguments.sales) as address:
+        prepare_environment(settings, address, synthetic=arguments.sales is None)
+        run_stages(settings, synthetic=arguments.sales is None)
+    summary.show(settings, console)
+    if not arguments.no_serve:
+        serve_dashboards(settings, arguments.port)
+
+
+if __name__ == "__main__":
+    exit_with(main)
