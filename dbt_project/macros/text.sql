@@ -18,7 +18,8 @@
     )
 {%- endmacro %}
 
-{# Two spellings of one name are equal as keys: `Alströmergatan 32 H`, `alstromergatan 32h`. #}
+{# Two spellings of one name are equal as keys: `Alströmergatan 32 H` and
+   `alstromergatan 32h`. #}
 {% macro text_key(column) -%}
     nullif(
         regexp_replace(lower(strip_accents({{ column }})), '[^a-z0-9]', '', 'g'), ''
@@ -30,8 +31,8 @@
     nullif(rtrim(regexp_extract({{ address }}, '^[^0-9]*'), ' ,.-'), '')
 {%- endmacro %}
 
-{# The first run of digits; the letter after it stays in the address alone. No street has
-   five-digit numbers: such a run is a postcode or an error, and the number unknown. #}
+{# The first run of digits; the letter after it stays in the address alone. No street
+   has five-digit numbers: such a run is an error, and the number unknown. #}
 {% macro street_number(address) -%}
     try_cast(
         nullif(regexp_extract({{ address }}, '^[^0-9]*([0-9]{1,4})([^0-9]|$)', 1), '')

@@ -1,6 +1,7 @@
 {#
-The date as numbers: the seed project's fraction of a year (year + month / 12 + day / 365,
-kept for parity though it counts January as a month gone), and the month on a circle.
+The date as numbers: the seed project's fraction of a year (year + month / 12 +
+day / 365, kept for parity though it counts January as a month gone), and the month on a
+circle.
 #}
 {% macro encode_dates(subjects) %}
 select

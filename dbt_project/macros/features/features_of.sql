@@ -1,20 +1,18 @@
 {#
 The serving path: a DuckDB table macro made of the very steps the mart is made of.
 
-`marts.features_of('my_requests')` takes the name of a relation with request_id, sold_date
-(the day of the valuation), address, district, agency, living_area_m2, rooms, floor,
-construction_year, fee_sek_per_month, operating_cost_sek_per_month, latitude, longitude
-(NULL where unknown) and gives request_id with every feature column. All it reads lies in
-schema marts, so that a snapshot of that schema can answer without the warehouse.
+`marts.features_of('my_requests')` takes the name of a relation with request_id,
+sold_date (the day of the valuation), address, district, agency, living_area_m2, rooms,
+floor, construction_year, fee_sek_per_month, operating_cost_sek_per_month, latitude,
+longitude (NULL where unknown) and gives request_id with every feature column. All it
+reads lies in schema marts, so that a snapshot of that schema can answer alone.
 #}
 {% macro create_features_of(
     place_references, imputation_references, economy, price_index, feature_bounds
 ) %}
 {%- set placed = place_references.include(database=false) -%}
 {%- set imputed = imputation_references.include(database=false) -%}
-create or replace macro {{ this.include(database=false, identifier=false) }}.features_of(
-    requests
-) as table
+create or replace macro {{ this.schema }}.features_of(requests) as table
 with cleaned as (
     select
         cast(request_id as varchar) as subject_id,

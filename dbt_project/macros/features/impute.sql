@@ -39,7 +39,9 @@ select
     coalesce(
         subjects.operating_cost_sek_per_month,
         living_area_m2
-        * coalesce(by_district.operating_cost_sek_per_m2, by_city.operating_cost_sek_per_m2)
+        * coalesce(
+            by_district.operating_cost_sek_per_m2, by_city.operating_cost_sek_per_m2
+        )
     ) as operating_cost_sek_per_month
     {%- for column in imputed %},
     subjects.{{ column }} is null as is_{{ column }}_imputed

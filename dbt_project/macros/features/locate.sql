@@ -5,8 +5,7 @@ Subjects (past sales, or requests for a value) have address_key, street, distric
 latitude, longitude, sold_date. A missing position is that of the address, else of the
 street, else of the district; where none is known it stays NULL and the flag says so.
 #}
-{% macro locate(subjects, place_references) %}
-{%- set levels = ['address', 'street', 'district'] -%}
+{% macro locate(subjects, place_references) -%}
 select
     subjects.* exclude (
         district, latitude, longitude, street_key, district_key, has_position
@@ -29,7 +28,7 @@ from (
         {{ is_position('latitude', 'longitude') }} as has_position
     from {{ subjects }}
 ) as subjects
-{% for level in levels -%}
+{% for level in ['address', 'street', 'district'] -%}
 asof left join (
     select * from {{ place_references }} where place_level = '{{ level }}'
 ) as by_{{ level }}

@@ -2,7 +2,7 @@
 The columns a model sees, in their order and types. Names are keys here (lower case, no
 accents), so that two sources' spellings of one street are one category.
 #}
-{% macro select_features(subjects) %}
+{% macro select_features(subjects) -%}
 select
     subject_id,
     sold_date,

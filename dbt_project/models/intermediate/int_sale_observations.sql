@@ -53,8 +53,9 @@ cards_matched as (
         sale_cards.*,
         coalesce(by_sale.url, by_date_and_price.url) is not null as is_same_sale,
         by_home.url is not null as is_same_home,
-        coalesce(by_sale.residence_id, by_date_and_price.residence_id, by_home.residence_id)
-            as page_residence_id,
+        coalesce(
+            by_sale.residence_id, by_date_and_price.residence_id, by_home.residence_id
+        ) as page_residence_id,
         -- What belongs to one sale is taken from that sale's page alone.
         coalesce(by_sale.agency, by_date_and_price.agency) as agency,
         coalesce(by_sale.list_price_sek, by_date_and_price.list_price_sek)

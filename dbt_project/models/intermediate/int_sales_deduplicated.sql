@@ -13,7 +13,7 @@ ranked as (
         ] -%}
             {{ '+ ' if not loop.first }}({{ column }} is not null)::integer
         {% endfor %} as known_field_count,
-        sold_price_type is not distinct from 'Lagfart' as is_title_transfer
+        coalesce(sold_price_type = 'Lagfart', false) as is_title_transfer
     from observations
 ),
 
@@ -43,9 +43,9 @@ preferred as (
 ),
 
 -- One sale seen on two sites or under two ids: the same flat by address and area, some
--- days apart, and either the same price or the same floor on the same day. Two sites may
--- differ in price (last bid, final price); one site that shows two prices shows two of
--- the many equal flats of a building. The preferred row is kept, the others name it.
+-- days apart, and either the same price or the same floor on the same day. Two sites
+-- may differ in price (last bid, final price); one site that shows two prices shows two
+-- of the many equal flats of a building. The preferred row is kept, others name it.
 duplicates as (
     select
         other.observation_id,
@@ -55,28 +55,28 @@ duplicates as (
         on
             other.address_key = kept.address_key
             and other.living_area_m2 = kept.living_area_m2
-            and kept.preference < other.preference
+            and other.preference > kept.preference
             and abs(date_diff('day', kept.sold_date, other.sold_date))
             <= {{ var('duplicate_days') }}
-            and (kept.rooms = other.rooms or kept.rooms is null or other.rooms is null)
-            and (kept.floor = other.floor or kept.floor is null or other.floor is null)
+            and (other.rooms = kept.rooms or kept.rooms is null or other.rooms is null)
+            and (other.floor = kept.floor or kept.floor is null or other.floor is null)
             and (
-                kept.sold_price_sek = other.sold_price_sek
+                other.sold_price_sek = kept.sold_price_sek
                 or (
-                    kept.platform <> other.platform
+                    other.platform <> kept.platform
                     and abs(kept.sold_price_sek - other.sold_price_sek)
                     <= {{ var('duplicate_price_ratio') }}
                     * greatest(kept.sold_price_sek, other.sold_price_sek)
                 )
                 or (
-                    kept.floor = other.floor and kept.sold_date = other.sold_date
+                    other.floor = kept.floor and other.sold_date = kept.sold_date
                 )
             )
     group by other.observation_id
 )
 
 select
-    numbered.* exclude (known_field_count, is_title_transfer),
+    numbered.*,
     duplicates.duplicate_of_sale_id
 from numbered
 left join duplicates on numbered.observation_id = duplicates.observation_id

@@ -34,7 +34,7 @@ checked_alone as (
             when living_area_m2 is null then 'living_area_missing'
             when
                 sold_date < date '{{ var("outlier_sold_date_lowest") }}'
-                or sold_date > observed_at::date
+                or sold_date > cast(observed_at as date)
                 then 'sold_date_out_of_range'
             when living_area_m2 not between {{ area[0] }} and {{ area[1] }}
                 then 'living_area_out_of_range'
@@ -108,8 +108,11 @@ checked_locally as (
         case
             when checked_alone.rule is not null then checked_alone.rule
             when
-                price_per_m2_sek > local_median_factor * local_median_sek
-                or price_per_m2_sek * local_median_factor < local_median_sek
+                checked_alone.price_per_m2_sek
+                not between medians_chosen.local_median_sek
+                / medians_chosen.local_median_factor
+                and medians_chosen.local_median_sek
+                * medians_chosen.local_median_factor
                 then 'price_per_m2_far_from_local_median'
         end as rule
     from checked_alone
@@ -145,7 +148,8 @@ select
             then
                 'Sold ' || sold_date || ', which is before '
                 || '{{ var("outlier_sold_date_lowest") }}'
-                || ' or after the day it was observed, ' || observed_at::date || '.'
+                || ' or after the day it was observed, ' || cast(observed_at as date)
+                || '.'
         when 'living_area_out_of_range'
             then
                 'The living area of ' || living_area_m2
@@ -173,6 +177,7 @@ select
             then
                 'The price of ' || {{ format_sek('price_per_m2_sek') }}
                 || ' per m² is more than ' || local_median_factor
-                || ' times off the local median of the year before, ' || {{ format_sek('local_median_sek') }} || '.'
+                || ' times off the local median of the year before, '
+                || {{ format_sek('local_median_sek') }} || '.'
     end as reason
 from checked_locally

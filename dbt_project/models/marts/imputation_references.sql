@@ -20,26 +20,38 @@ years_served as (
     from sales
 ),
 
+levels_served as (
+    select
+        *,
+        'district' as reference_level
+    from years_served
+    where district_key is not null
+    union all
+    select
+        * replace ('' as district_key),
+        'city' as reference_level
+    from years_served
+),
+
 medians as (
     select
-        case when grouping(district_key) = 0 then 'district' else 'city' end
-            as reference_level,
+        reference_level,
         district_key,
         reference_year,
+        {% for column, expression in medians.items() -%}
+            case
+                when count({{ expression }}) >= {{ var('imputation_min_sales') }}
+                    then median({{ expression }})
+            end as {{ column }},
+        {% endfor -%}
         count(*) as sale_count
-        {%- for column, expression in medians.items() %},
-        case
-            when count({{ expression }}) >= {{ var('imputation_min_sales') }}
-                then median({{ expression }})
-        end as {{ column }}
-        {%- endfor %}
-    from years_served
-    group by grouping sets ((district_key, reference_year), (reference_year))
+    from levels_served
+    group by reference_level, district_key, reference_year
 )
 
 select
     reference_level,
-    coalesce(district_key, '') as district_key,
+    district_key,
     living_area_m2_per_room,
     floor,
     cast(round(construction_year) as integer) as construction_year,
@@ -48,4 +60,3 @@ select
     sale_count,
     make_date(reference_year, 1, 1) as known_from
 from medians
-where reference_level = 'city' or district_key is not null

@@ -1,5 +1,5 @@
--- Where a place lies and which district it is in, as known at the start of a month: from
--- the sales of all months before. A later sale never moves an earlier sale's position.
+-- Where a place lies and which district it is in, as known at the start of a month:
+-- from the sales of all months before. A later sale never moves an earlier position.
 with sales as (
     select * from {{ ref('int_sales_accepted') }}
     where {{ is_position('latitude', 'longitude') }}
@@ -7,12 +7,11 @@ with sales as (
 
 place_keys as (
     select
-        unnest([
-            {'place_level': 'address', 'place_key': address_key},
-            {'place_level': 'street', 'place_key': {{ text_key('street') }}},
-            {'place_level': 'district', 'place_key': {{ text_key('district') }}}
-        ], recursive := true),
-        date_trunc('month', sold_date)::date as month,
+        unnest(['address', 'street', 'district']) as place_level,
+        unnest(
+            [address_key, {{ text_key('street') }}, {{ text_key('district') }}]
+        ) as place_key,
+        cast(date_trunc('month', sold_date) as date) as month,
         sale_id,
         address,
         street,
@@ -33,10 +32,9 @@ monthly as (
         count(*) as sale_count,
         sum(latitude) as latitude_sum,
         sum(longitude) as longitude_sum,
-        arg_max(
-            {'address': address, 'street': street, 'street_number': street_number},
-            (sold_date, sale_id)
-        ) as newest,
+        arg_max(address, (sold_date, sale_id)) as newest_address,
+        arg_max(street, (sold_date, sale_id)) as newest_street,
+        arg_max(street_number, (sold_date, sale_id)) as newest_street_number,
         arg_max(district, (sold_date, sale_id)) filter (where district is not null)
             as newest_district,
         arg_max(municipality, (sold_date, sale_id))
@@ -49,9 +47,9 @@ monthly as (
 select
     place_level,
     place_key,
-    case when place_level = 'address' then newest.address end as address,
-    case when place_level <> 'district' then newest.street end as street,
-    case when place_level = 'address' then newest.street_number end as street_number,
+    case when place_level = 'address' then newest_address end as address,
+    case when place_level <> 'district' then newest_street end as street,
+    case when place_level = 'address' then newest_street_number end as street_number,
     last_value(newest_district ignore nulls) over months_so_far as district,
     last_value(newest_municipality ignore nulls) over months_so_far as municipality,
     -- Six decimals are a tenth of a metre; rounding makes two builds alike.

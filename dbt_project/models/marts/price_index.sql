@@ -1,28 +1,29 @@
--- The level of prices per m², month by month. In every neighbourhood the mean log price
--- per m² of the last three months is compared with that of the three months ending one
--- month earlier; the changes, weighted by sales, are chained. Comparing a neighbourhood
--- only with itself keeps a month with many sales in the suburbs from looking like a fall.
+-- The level of prices per m², month by month. In every neighbourhood the mean log
+-- price per m² of the last three months is compared with that of the three months
+-- ending one month earlier; the changes, weighted by sales, are chained. Comparing a
+-- neighbourhood only with itself keeps a month with many sales in the suburbs from
+-- looking like a fall.
 with all_sales as (
     select
-        -- A square of some 2.2 km: sources spell one district in ten ways or not at all.
+        -- A square of some 2.2 km: sources spell one district in ten ways or omit it.
         coalesce(
             round(latitude / 0.02) || '/' || round(longitude / 0.04),
             {{ text_key('district') }},
             ''
         ) as neighbourhood,
-        date_trunc('month', sold_date)::date as month,
+        cast(date_trunc('month', sold_date) as date) as month,
         price_per_m2_sek
     from {{ ref('int_sales_located') }}
 ),
 
 -- The level is the median of the first month that has a market to speak of.
 start as (
-    select min(month) as month
-    from (
-        select month from all_sales
-        group by month
-        having count(*) >= {{ var('price_index_min_sales') }}
-    ) as months_with_a_market
+    select month
+    from all_sales
+    group by month
+    having count(*) >= {{ var('price_index_min_sales') }}
+    order by month
+    limit 1
 ),
 
 sales as (
@@ -32,8 +33,10 @@ sales as (
 ),
 
 months as (
-    select unnest(generate_series(min(month), max(month), interval 1 month))::date
-        as month
+    select
+        cast(
+            unnest(generate_series(min(month), max(month), interval 1 month)) as date
+        ) as month
     from sales
 ),
 
@@ -47,16 +50,20 @@ neighbourhood_months as (
     group by all
 ),
 
+ages as (
+    select unnest([0, 1, 2]) as months
+),
+
 -- A month's sales count in the windows that end in it and in the two months after.
 windows as (
     select
         neighbourhood_months.neighbourhood,
-        cast(neighbourhood_months.month + to_months(age.months) as date) as month,
+        cast(neighbourhood_months.month + to_months(ages.months) as date) as month,
         sum(neighbourhood_months.sale_count) as sale_count,
         sum(neighbourhood_months.log_price_sum) / sum(neighbourhood_months.sale_count)
             as mean_log_price
     from neighbourhood_months
-    cross join (select unnest([0, 1, 2]) as months) as age
+    cross join ages
     group by all
 ),
 

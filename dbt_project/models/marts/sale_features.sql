@@ -23,7 +23,8 @@ sales as (
 ),
 
 price_bounds as (
-    select * from {{ ref('feature_bounds') }} where feature = 'sold_price'
+    select * from {{ ref('feature_bounds') }}
+    where feature = 'sold_price'
 )
 
 select
@@ -35,7 +36,7 @@ select
     {{ min_max('sales.sold_price_sek', 'price_bounds.lowest', 'price_bounds.highest') }}
         as sold_price_norm,
     ---------- features, as a request gets them from marts.features_of
-    features.* exclude (subject_id)
+    features.* exclude (subject_id)  -- noqa: RF02
 from features
 inner join sales on features.subject_id = sales.sale_id
 cross join price_bounds
