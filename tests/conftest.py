@@ -1,0 +1,49 @@
+"""Shared fixtures: a data folder of the test's own, a warehouse in it, real data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from warehouse.settings import Settings
+from warehouse.store import connect, create_raw_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+
+REAL_DATA_DIR = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for all state, set as SLUTPRIS_DATA for this test."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("SLUTPRIS_DATA", str(folder))
+    monkeypatch.setenv("SLUTPRIS_THREADS", "2")
+    return folder
+
+
+@pytest.fixture
+def settings(data_dir: Path) -> Settings:
+    """Settings whose state lies in the test's own folder."""
+    return Settings()
+
+
+@pytest.fixture
+def warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An open warehouse file with empty raw tables; it holds the writer's lock."""
+    with connect(settings.warehouse_path) as connection:
+        create_raw_tables(connection)
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def real_data_dir() -> Path:
+    """The folder of real sales and pages beside the project; skips without it."""
+    if not REAL_DATA_DIR.is_dir():
+        pytest.skip(f"needs the real data in {REAL_DATA_DIR}, which is not here")
+    return REAL_DATA_DIR
