@@ -37,7 +37,12 @@ def main(arguments: list[str] | None = None) -> None:
     if options.truth:
         _export_truth(market, options.truth)
     port = listener.getsockname()[1]
-    sys.stdout.write(f"serving http://{HOST}:{port}\n{market.describe()}\n")
+    sys.stdout.write(
+        f"address: http://{HOST}:{port}\n"
+        f"market: {market.name}, as of {market.today}\n"
+        f"sales: {len(market.sales)}\n"
+        f"span: {market.span}\n"
+    )
     sys.stdout.flush()
     if options.exit_with_parent:
         threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()

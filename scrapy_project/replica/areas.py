@@ -10,9 +10,9 @@ from scrapy_project.replica.market import Area
 from scrapy_project.replica.stockholm import (
     COUNTRY_ID,
     COUNTY_ID,
-    DISTRICTS,
     INNER_CITY_ID,
     MUNICIPALITY_ID,
+    districts,
 )
 
 COUNTRY = Area(COUNTRY_ID, "Sverige", "country", None)
@@ -25,12 +25,10 @@ FIRST_FILE_DISTRICT_ID = 981_001
 FIRST_STREET_ID = 990_001
 FIRST_POSTCODE_ID = 800_000_000
 
-_KNOWN_DISTRICTS = {district.name: district for district in DISTRICTS}
-
 
 def district_area(name: str, unknown_id: int) -> tuple[Area, ...]:
-    """The district's area, and the inner city's if it lies there."""
-    known = _KNOWN_DISTRICTS.get(name)
+    """Give the district's area, and the inner city's if it lies there."""
+    known = next((d for d in districts() if d.name == name), None)
     if known is None:
         return (Area(unknown_id, name, "suburb", MUNICIPALITY_ID),)
     own = Area(known.area_id, name, "suburb", MUNICIPALITY_ID)
@@ -38,7 +36,7 @@ def district_area(name: str, unknown_id: int) -> tuple[Area, ...]:
 
 
 def postcode_area(postcode: str) -> Area:
-    """The postcode's area; its name is the five digits."""
+    """Give the postcode's area; its name is the five digits."""
     return Area(
         FIRST_POSTCODE_ID + int(postcode), postcode, "postcode", MUNICIPALITY_ID
     )

@@ -90,7 +90,8 @@ class Sale:
     energy_class: str | None = None
     apartment_number: str | None = None
     days_active: int | None = None
-    is_sold_before_listing: bool = False
+    is_sold_before_listing: bool | None = None
+    tenure_form: str | None = None
     amenities: tuple[str, ...] = ()
     brf: Brf | None = None
     agency: Agency | None = None
@@ -186,11 +187,9 @@ class Market:
             areas={area.area_id: area for sale in shown for area in sale.areas},
         )
 
-    def describe(self) -> str:
-        """Name, count and span in one line."""
+    @property
+    def span(self) -> str:
+        """First and last sold date."""
         if not self.sales:
-            return f"{self.name}: no sales up to {self.today}"
-        return (
-            f"{self.name}: {len(self.sales)} sales, "
-            f"{self.sales[-1].sold_date} to {self.sales[0].sold_date}"
-        )
+            return "no sales"
+        return f"{self.sales[-1].sold_date} to {self.sales[0].sold_date}"

@@ -1,6 +1,6 @@
 """Everything on a search page that is not a result: ads, projects, search settings.
 
-Built once at the start and kept as serialized JSON, because a third of every search page
+Built once at the start and kept as serialized JSON, because most of every search page
 is the same for all. The listings and projects here are fictional and have no pages.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from scrapy_project.replica.stockholm import COUNTRY_ID, DISTRICTS
+from scrapy_project.replica.stockholm import COUNTRY_ID, districts
 from scrapy_project.replica.text import full_value, grouped, kronor
 
 LISTING_COUNT = 70
@@ -33,7 +33,7 @@ class SearchNoise:
 
 
 def search_noise() -> SearchNoise:
-    """The cross-sell of every search page."""
+    """Build the cross-sell of every search page."""
     rng = random.Random("noise")
     listings = [_listing(rng, FIRST_LISTING_ID + 7 * n) for n in range(LISTING_COUNT)]
     projects = [_project(rng, FIRST_PROJECT_ID + n) for n in range(PROJECT_COUNT)]
@@ -89,7 +89,7 @@ def _image(number: int) -> dict[str, Any]:
 
 
 def _listing(rng: random.Random, listing_id: int) -> dict[str, Any]:
-    district = rng.choice(DISTRICTS)
+    district = rng.choice(districts())
     area, price = rng.randint(20, 110), rng.randint(30, 180) * 50_000
     number = listing_id - FIRST_LISTING_ID
     images = [{"__ref": f"Image:{90_000_000 + number // 7 * 4 + n}"} for n in range(4)]
@@ -154,7 +154,7 @@ def _ad_attributes(area_m2: int, price_sek: int) -> dict[str, Any]:
 
 
 def _project(rng: random.Random, project_id: int) -> dict[str, Any]:
-    district = rng.choice(DISTRICTS)
+    district = rng.choice(districts())
     low = rng.randint(50, 90) * 50_000
     return {
         "__typename": "Project",

@@ -1,7 +1,8 @@
 """A sale as the entities of the site's Apollo cache, in the shape of 2026-06.
 
-Which members a value has, what is null and what is absent follow captured pages; what no
-capture shows is marked as an assumption. Finding sales and serving pages live elsewhere.
+Which members a value has, what is null and what is absent follow captured pages; what
+no capture shows is marked as an assumption. Finding sales and serving pages live
+elsewhere.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _CARD_CONTEXT = '({"queryContext":"SERP_LIST_LISTING"})'
 
 
 def card(sale: Sale) -> Entity:
-    """The ``SoldProperty`` of a search page."""
+    """Write the ``SoldProperty`` of a search page."""
     return {
         "__typename": "SoldProperty",
         "id": str(sale.booli_id),
@@ -71,7 +72,7 @@ def card(sale: Sale) -> Entity:
 
 
 def amenity_entities(sales: list[Sale]) -> State:
-    """The amenities the sales refer to; their keys carry JSON."""
+    """Write the amenities the sales refer to; their keys carry JSON."""
     keys = sorted({key for sale in sales for key in sale.amenities})
     return {
         _amenity_key(key): {
@@ -84,7 +85,7 @@ def amenity_entities(sales: list[Sale]) -> State:
 
 
 def area_entity(area: Area) -> Entity:
-    """An area as a listing page holds it; the country's parent is a word."""
+    """Write an area as a listing page holds it; the country's parent is a word."""
     parent = "undefined" if area.parent_id is None else str(area.parent_id)
     return {
         "__typename": "Area_V3",
@@ -96,7 +97,7 @@ def area_entity(area: Area) -> Entity:
 
 
 def sold_root(sale: Sale, history: list[Sale]) -> Entity:
-    """The root of a page whose newest sale is at most a year old.
+    """Write the root of a page whose newest sale is at most a year old.
 
     The agency is an id only: no capture shows its name on a sold page.
     """
@@ -124,7 +125,7 @@ def sold_root(sale: Sale, history: list[Sale]) -> Entity:
 
 
 def residence_root(sale: Sale, history: list[Sale]) -> Entity:
-    """The root of a page whose newest sale is more than a year old.
+    """Write the root of a page whose newest sale is more than a year old.
 
     Assumed, as no capture shows one: its key, its full set of fields, and that the
     agency's name stands in ``agency(...)``, which the site's own query for this type
@@ -161,7 +162,7 @@ def residence_root(sale: Sale, history: list[Sale]) -> Entity:
 
 
 def ad_root(ad: Ad) -> Entity:
-    """The root of a home that is for sale again; its earlier sales are not told."""
+    """Write the root of a home for sale again; its earlier sales are not told."""
     sale = ad.sale
     agency = sale.agency
     price = sale.list_price_sek
@@ -193,12 +194,12 @@ def ad_root(ad: Ad) -> Entity:
 
 
 def residence_id(sale: Sale) -> str:
-    """The id a residence-type root is keyed by."""
+    """Give the id a residence-type root is keyed by."""
     return str(sale.booli_id if sale.residence_id is None else sale.residence_id)
 
 
 def brf_entity(brf: Brf, sales: tuple[Sale, ...]) -> Entity:
-    """A housing co-operative's own page; assumed, nobody captured one."""
+    """Write a housing co-operative; assumed, nobody captured its page."""
     return {
         "__typename": "HousingCoop",
         "id": str(brf.brf_id),
@@ -209,7 +210,7 @@ def brf_entity(brf: Brf, sales: tuple[Sale, ...]) -> Entity:
 
 
 def _root_common(sale: Sale) -> Entity:
-    """What every root type tells of the home."""
+    """Write what every root type tells of the home."""
     area_text = halved if sale.has_half_signs else grouped
     return {
         "booliId": str(sale.booli_id),
@@ -243,7 +244,7 @@ def _root_common(sale: Sale) -> Entity:
         "areas": [{"__ref": f"Area_V3:{area.area_id}"} for area in sale.areas],
         "location": {"namedAreas": [sale.district], **_location(sale)},
         "url": sale.url,
-        "tenureForm": "Bostadsrätt",
+        "tenureForm": sale.tenure_form,
         "amenities": _amenity_refs(sale),
     }
 
@@ -282,10 +283,9 @@ def _formatted_only(value: Entity | None) -> Entity | None:
 
 
 def _price_change_sek(sale: Sale) -> int | None:
-    """The site's difference is against the first asking price, not the last."""
-    if sale.first_price_sek is None:
-        return None
-    return sale.sold_price_sek - sale.first_price_sek
+    """Subtract the first asking price, as the site does, not the last."""
+    asked = sale.first_price_sek or sale.list_price_sek
+    return None if asked is None else sale.sold_price_sek - asked
 
 
 def _absolute_diff(sale: Sale) -> Entity | None:
@@ -295,9 +295,9 @@ def _absolute_diff(sale: Sale) -> Entity | None:
 
 def _percentage_diff(sale: Sale) -> Entity | None:
     change = _price_change_sek(sale)
-    if change is None or not sale.first_price_sek:
+    if change is None:
         return None
-    percent = round(100 * change / sale.first_price_sek, 1)
+    percent = round(100 * change / (sale.sold_price_sek - change), 1)
     return formatted_value(formatted=change_percent(percent), raw=json_number(percent))
 
 
@@ -398,7 +398,7 @@ def _listing_attributes(sale: Sale) -> Entity:
 
 
 def _breadcrumbs(sale: Sale) -> list[Entity]:
-    """County, municipality, suburb, street, co-operative: the last one holds its name."""
+    """List the areas from the county down; the co-operative's name comes last."""
     labels = {
         "county": "{}",
         "municipality": "{}s kommun",
@@ -439,7 +439,7 @@ def _section(key: str, title: str, kind: str, points: list[Entity]) -> Entity:
 
 
 def _brf_section(sale: Sale) -> list[Entity]:
-    """The co-operative's tab, which the browser fills: empty in the HTML."""
+    """Write the co-operative's tab, empty in the HTML: the browser fills it."""
     if sale.brf is None:
         return []
     section = _section("housingCoopInfo", "Förening", "tab", [])
@@ -485,7 +485,7 @@ def _sold_points(sale: Sale) -> list[Entity]:
 
 
 def _property_points(sale: Sale, *, is_old: bool = False) -> list[Entity]:
-    """The tab about the home; an old page leaves the sale's own points out."""
+    """Write the home's tab; an old page leaves the sale's own points out."""
     if is_old:
         return _home_points(sale)
     day = sale.sold_date.isoformat()
@@ -502,27 +502,26 @@ def _property_points(sale: Sale, *, is_old: bool = False) -> list[Entity]:
 
 def _home_points(sale: Sale) -> list[Entity]:
     fee, cost = sale.fee_sek_per_month, sale.operating_cost_sek_per_month
-    texts = {
-        "tenureForm": "Den här lägenheten är en **bostadsrätt**",
-        "rent": fee is not None and f"Den har **{grouped(fee)}** kr/mån i avgift",
-        "operatingCost": cost is not None
-        and f"Driftskostnaden är **{grouped(cost)}** kr/mån",
-        "floor": _floor_point(sale),
-        "apartmentNumber": sale.apartment_number
-        and f"Lägenhetsnumret är **{sale.apartment_number}**",
-        "energyScore": sale.energy_class
-        and f"Huset har **energiklass {sale.energy_class}**",
-    }
-    return [_point(key, text) for key, text in texts.items() if text]
+    texts = {}
+    if sale.tenure_form:
+        form = sale.tenure_form.lower()
+        texts["tenureForm"] = f"Den här lägenheten är en **{form}**"
+    if fee is not None:
+        texts["rent"] = f"Den har **{grouped(fee)}** kr/mån i avgift"
+    if cost is not None:
+        texts["operatingCost"] = f"Driftskostnaden är **{grouped(cost)}** kr/mån"
+    if sale.floor is not None:
+        texts["floor"] = f"Den ligger på **{_floor_words(sale.floor)}**"
+    if sale.apartment_number:
+        texts["apartmentNumber"] = f"Lägenhetsnumret är **{sale.apartment_number}**"
+    if sale.energy_class:
+        texts["energyScore"] = f"Huset har **energiklass {sale.energy_class}**"
+    return [_point(key, text) for key, text in texts.items()]
 
 
-def _floor_point(sale: Sale) -> str:
-    """The ground floor's wording is an assumption."""
-    if sale.floor is None:
-        return ""
-    if sale.floor == 0:
-        return "Den ligger på **bottenvåningen**"
-    return f"Den ligger på **våning {grouped(sale.floor)}**"
+def _floor_words(floor: float) -> str:
+    """Name the floor; the ground floor's wording is an assumption."""
+    return "bottenvåningen" if floor == 0 else f"våning {grouped(floor)}"
 
 
 def _price_info(sale: Sale) -> Entity:

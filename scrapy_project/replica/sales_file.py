@@ -1,7 +1,7 @@
 """A market from a Parquet file of sales, one row a sale, nothing invented.
 
-Fields the file does not have stay missing. Drawing or judging sales does not belong here:
-every row is served as it stands.
+Fields the file does not have stay missing. Drawing or judging sales does not belong
+here: every row is served as it stands.
 """
 
 from __future__ import annotations
@@ -24,28 +24,34 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-REQUIRED = ("source_id", "address", "sold_date", "sold_price", "living_area")
-OPTIONAL = (
-    "url",
-    "area",
-    "municipality",
-    "list_price",
-    "rooms",
-    "fee",
-    "operating_cost_year",
-    "floor",
-    "construction_year",
-    "lat",
-    "lon",
-    "object_type",
-    "agency",
-)
+_REQUIRED = {
+    "source_id": pa.string(),
+    "url": pa.string(),
+    "address": pa.string(),
+    "sold_date": pa.date32(),
+    "sold_price": pa.float64(),
+    "living_area": pa.float64(),
+}
+_OPTIONAL = {
+    "area": pa.string(),
+    "municipality": pa.string(),
+    "list_price": pa.float64(),
+    "rooms": pa.float64(),
+    "fee": pa.float64(),
+    "operating_cost_year": pa.float64(),
+    "floor": pa.float64(),
+    "construction_year": pa.float64(),
+    "lat": pa.float64(),
+    "lon": pa.float64(),
+    "object_type": pa.string(),
+    "agency": pa.string(),
+}
 FIRST_RESERVED_ID = 9_000_000_000
 """Ids from here on stand in for a repeated or missing one: this plus the row."""
 
 
 def file_market(path: Path, today: date) -> tuple[Market, list[str]]:
-    """The market of a file, and what a person should know about it.
+    """Build the market of a file; note what a person should know about it.
 
     Raises
     ------
@@ -76,18 +82,26 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
         raise SlutprisError(
             f"cannot read {path} as Parquet ({reason}); give a Parquet file of sales"
         ) from error
-    missing = [name for name in REQUIRED if name not in table.column_names]
+    missing = [name for name in _REQUIRED if name not in table.column_names]
     if missing:
         raise SlutprisError(
             f"{path} lacks the columns {', '.join(missing)}; "
             f"it has {', '.join(table.column_names)}"
         )
-    known = [name for name in (*REQUIRED, *OPTIONAL) if name in table.column_names]
-    return table.select(known).to_pylist()
+    types = {**_REQUIRED, **_OPTIONAL}
+    known = [name for name in types if name in table.column_names]
+    schema = pa.schema([(name, types[name]) for name in known])
+    try:
+        return table.select(known).cast(schema).to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise SlutprisError(
+            f"{path} has a column of the wrong type ({str(error).splitlines()[0]}); "
+            f"wanted: {', '.join(f'{field.name} {field.type}' for field in schema)}"
+        ) from error
 
 
 def _booli_ids(rows: list[dict[str, Any]]) -> tuple[list[int], list[str]]:
-    """An id of its own for every row; of equal ids the row with its own url keeps it."""
+    """Give every row its own id; of equal ids the row with its url keeps it."""
     keeper: dict[int, int] = {}
     for number, row in enumerate(rows):
         own = _integer_id(row["source_id"])
@@ -143,8 +157,6 @@ def _sale(
     for name in ("sold_date", "sold_price", "living_area"):
         if not row[name]:
             raise SlutprisError(f"{path}, row {number + 1}: no {name}; remove the row")
-    # A list price of 0 means unknown in these files.
-    list_price = _whole(row.get("list_price")) or None
     yearly_cost = row.get("operating_cost_year")
     return Sale(
         booli_id=booli_id,
@@ -156,10 +168,11 @@ def _sale(
         object_type=row.get("object_type") or "Lägenhet",
         sold_date=row["sold_date"],
         sold_price_sek=round(row["sold_price"]),
+        # The files do not tell; a card always does.
         sold_price_type="Slutpris",
         living_area_m2=row["living_area"],
-        list_price_sek=list_price,
-        first_price_sek=list_price,
+        # A list price of 0 means unknown in these files.
+        list_price_sek=_whole(row.get("list_price")) or None,
         rooms=row.get("rooms"),
         floor=row.get("floor"),
         construction_year=_whole(row.get("construction_year")),

@@ -1,7 +1,8 @@
 """What a sold search asks for, which sales answer it, and how the site echoes it.
 
-Parameters the site does not know, and values it cannot read, are ignored without a word,
-as on the real site; the echo tells what was understood. No page is put together here.
+Parameters the site does not know, and values it cannot read, are ignored without a
+word, as on the real site; the echo tells what was understood. No page is put together
+here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _RANGES: dict[str, Callable[[Sale], float | None]] = {
     "SoldSqmPrice": lambda sale: sale.price_per_m2_sek,
     "Rooms": lambda sale: sale.rooms,
     "LivingArea": lambda sale: sale.living_area_m2,
-    "PlotArea": lambda sale: None,
+    "PlotArea": lambda _: None,
     "ConstructionYear": lambda sale: sale.construction_year,
 }
 _AMENITIES = {
@@ -44,7 +45,7 @@ _SORT_KEYS: dict[str, Callable[[Sale], Any]] = {
     "rooms": lambda sale: sale.rooms or 0,
     "livingArea": lambda sale: sale.living_area_m2,
     "soldSqmPrice": lambda sale: sale.price_per_m2_sek,
-    "plotArea": lambda sale: 0,
+    "plotArea": lambda _: 0,
     "postAddress": lambda sale: sale.street_address or "",
 }
 
@@ -65,14 +66,14 @@ class Query:
         return bool(self.sort)
 
     def echo_key(self) -> str:
-        """The key of ``ROOT_QUERY`` that carries the echo.
+        """Write the key of ``ROOT_QUERY`` that carries the echo.
 
         With several areas the form of ``areaId`` is an assumption: comma separated.
         """
         return f"searchSold({_json({'input': self.input()})})"
 
     def input(self) -> dict[str, Any]:
-        """The search input, keys in the site's alphabetical order."""
+        """Write the search input, keys in the site's alphabetical order."""
         return {
             "areaId": ",".join(self.area_ids),
             "ascending": self.is_ascending,
@@ -132,7 +133,7 @@ class SoldSearch:
         self._found = lru_cache(maxsize=32)(self._find)
 
     def results(self, query: Query) -> Sequence[Sale]:
-        """All sales that answer the query, in its order; pages are cut by the caller."""
+        """Find all sales that answer the query, in its order."""
         return self._found(query.area_ids, query.filters, query.sort)
 
     def _find(
@@ -155,7 +156,7 @@ class SoldSearch:
         return found
 
     def _within_dates(self, filters: dict[str, str]) -> Sequence[Sale]:
-        """The slice of the market between the sold dates asked for, newest first."""
+        """Cut the market between the sold dates asked for, newest first."""
         count = len(self._sales)
         first = date.fromisoformat(filters.get("minSoldDate", "0001-01-01"))
         last = date.fromisoformat(filters.get("maxSoldDate", "9999-12-31"))
@@ -165,15 +166,15 @@ class SoldSearch:
 
 
 def _predicate(key: str, value: str) -> Callable[[Sale], bool] | None:
-    """What a filter demands of a sale; ``None`` if the site would ignore it."""
+    """Say what a filter demands; ``None`` if the site would ignore it."""
     if key in ("minSoldDate", "maxSoldDate"):
         return _any_sale if _is_date(value) else None
     if key == "objectType":
         types = value.split(",")
         return lambda sale: sale.object_type in types
     if key == "rooms":
-        counts = [_number(part) for part in value.split(",")]
-        return lambda sale: sale.rooms in counts
+        counts = {_number(part) for part in value.split(",")}
+        return None if None in counts else lambda sale: sale.rooms in counts
     if key == "amenities":
         return _has_amenities(value.split(","))
     if key == "extendAreas":

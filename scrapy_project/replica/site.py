@@ -51,7 +51,7 @@ _GZIP_LEVEL = 1
 
 
 def replica_app(market: Market) -> Starlette:
-    """The site over a market."""
+    """Build the site over a market."""
     site = _Site(market, SoldSearch(market), search_noise())
     routes = [
         Route("/robots.txt", site.robots),
@@ -171,7 +171,7 @@ class _Site:
         return self._listing_page(number, field_name, list(history), ad)
 
     async def sale_page(self, request: Request) -> Response:
-        """A sale of a home with a page of its own has none here, only there."""
+        """Serve a sale whose home has no page of its own; others are only there."""
         number = request.path_params["number"]
         sale = self.market.by_booli_id.get(number)
         if sale is None or sale.residence_id is not None:
@@ -297,5 +297,5 @@ def _not_found() -> Response:
     return _page("Sidan hittades inte – Booli", data, status_code=404)
 
 
-async def _answer_not_found(request: Request, error: Exception) -> Response:
+async def _answer_not_found(_request: Request, _error: Exception) -> Response:
     return _not_found()

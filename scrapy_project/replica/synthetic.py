@@ -1,8 +1,8 @@
 """A synthetic Stockholm market, deterministic by seed.
 
 A fixed stock of flats is drawn from the seed; then each month draws its sales from the
-stock with a generator of its own, so that a later ``today`` adds sales and changes none.
-How a sale looks on a page, and how it is searched, do not belong here.
+stock with a generator of its own, so that a later ``today`` adds sales and changes
+none. How a sale looks on a page, and how it is searched, do not belong here.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from scrapy_project.replica.market import Ad, Agency, Area, Brf, Market, Sale, T
 from scrapy_project.replica.stockholm import (
     AGENCY_NAMES,
     CITY_LEVEL_SEK_PER_M2,
-    DISTRICTS,
     FIRST_AGENCY_ID,
     MUNICIPALITY_ID,
     REFERENCE_LEVEL_SEK_PER_M2,
     District,
+    districts,
 )
 from warehouse.errors import SlutprisError
 
@@ -48,7 +48,7 @@ FIRST_RESIDENCE_ID = 200_000
 FIRST_BRF_ID = 10_000
 
 HOME_NOISE_SD = 0.04
-SALE_NOISE_SD = 0.055
+SALE_NOISE_SD = 0.06
 
 _CENTRE = (59.3310, 18.0597)
 _METRES_PER_DEGREE = 111_320.0
@@ -129,7 +129,7 @@ class Flat:
 def synthetic_market(
     seed: int, today: date, sales_per_month: int = SALES_PER_MONTH
 ) -> Market:
-    """The market of a seed as the site shows it on a day.
+    """Draw the market of a seed as the site shows it on a day.
 
     Raises
     ------
@@ -166,7 +166,8 @@ def city_level_sek_per_m2(year: int, month: int) -> float:
 def build_stock(seed: int, size: int) -> list[Flat]:
     """All homes that can be sold, the same for every ``today``."""
     rng = random.Random(f"{seed}/stock")
-    agenda = rng.choices(DISTRICTS, [d.weight for d in DISTRICTS], k=size // 8 + 1)
+    weights = [district.weight for district in districts()]
+    agenda = rng.choices(districts(), weights, k=size // 8 + 1)
     streets = _Streets(rng)
     flats: list[Flat] = []
     for number, district in enumerate(agenda):
@@ -184,7 +185,7 @@ class _Streets:
     def __init__(self, rng: random.Random) -> None:
         self._lines: dict[tuple[str, str], tuple[float, float, float]] = {}
         self._areas: dict[tuple[str, str], Area] = {}
-        for district in DISTRICTS:
+        for district in districts():
             spread_m = 170.0 * math.sqrt(district.weight)
             for street in district.streets:
                 key = (district.name, street)
@@ -352,7 +353,7 @@ def _day(rng: random.Random, year: int, month: int) -> date:
 def _seller(
     rng: random.Random, stock: list[Flat], last_sold: dict[int, date], day: date
 ) -> Flat:
-    """A flat that is built and was not sold lately; the last draw if none comes up."""
+    """Pick a flat that is built and not sold lately; any flat if none comes up."""
     index = 0
     for _ in range(50):
         index = rng.randrange(len(stock))
@@ -404,6 +405,7 @@ def _sale(rng: random.Random, flat: Flat, sold_date: date, booli_id: int) -> Ad:
         apartment_number=flat.apartment_number,
         days_active=days,
         is_sold_before_listing=rng.random() < 0.06,
+        tenure_form="Bostadsrätt",
         amenities=flat.amenities,
         brf=building.brf,
         agency=Agency(FIRST_AGENCY_ID + agency, AGENCY_NAMES[agency]),
@@ -487,9 +489,9 @@ def _soiled(
     expected_sek: float,
     noise_log: float,
 ) -> Sale:
-    """The sale as the site shows it, with the truth beside it."""
+    """Give the sale as the site shows it, with the truth beside it."""
     dirt: dict[str, dict[str, object]] = {}
-    _leave_out(rng, clean, dirt)
+    _leave_out(rng, dirt)
     _mistype(rng, clean, dirt)
     _spell_address(rng, clean, dirt)
     changes = {
@@ -508,12 +510,10 @@ def _soiled(
         noise_log=round(noise_log, 6),
         dirt=tuple(dirt),
     )
-    return replace(clean, truth=truth, **changes)  # ty: ignore[invalid-argument-type]
+    return replace(clean, truth=truth, **changes)
 
 
-def _leave_out(
-    rng: random.Random, clean: Sale, dirt: dict[str, dict[str, object]]
-) -> None:
+def _leave_out(rng: random.Random, dirt: dict[str, dict[str, object]]) -> None:
     odds: dict[str, tuple[float, tuple[str, ...]]] = {
         "no_list_price": (0.23, ("list_price_sek", "first_price_sek")),
         "no_floor": (0.08, ("floor",)),

@@ -11,14 +11,14 @@ def grouped(number: float) -> str:
     """Whole numbers in groups of three; other numbers with a decimal comma."""
     if number == int(number):
         return f"{int(number):,}".replace(",", NBSP)
-    whole, _, decimals = f"{number:.2f}".rstrip("0").partition(".")
-    return f"{int(whole):,}".replace(",", NBSP) + f",{decimals}"
+    whole, _, decimals = f"{number:,.2f}".rstrip("0").partition(".")
+    return whole.replace(",", NBSP) + f",{decimals}"
 
 
 def halved(number: float) -> str:
     """As :func:`grouped`, with ``½`` for one half, as in earlier years."""
     whole = int(number)
-    if number - whole != 0.5:
+    if number < 0 or number - whole != 0.5:
         return grouped(number)
     return f"{whole}½" if whole else "½"
 
@@ -29,26 +29,26 @@ def kronor(amount_sek: int) -> str:
 
 
 def change_kronor(amount_sek: int) -> str:
-    """A price change: ``+255 000 kr``, ``-5 000 kr`` or ``±0 kr``."""
+    """Write a price change: ``+255 000 kr``, ``-5 000 kr`` or ``±0 kr``."""
     if amount_sek == 0:
         return f"±0{NBSP}kr"
     return f"+{kronor(amount_sek)}" if amount_sek > 0 else kronor(amount_sek)
 
 
 def change_percent(percent: float) -> str:
-    """A price change: ``+23,5%``, ``-2%`` or ``+/-0%``."""
+    """Write a price change: ``+23,5%``, ``-2%`` or ``+/-0%``."""
     if percent == 0:
         return "+/-0%"
     return f"+{grouped(percent)}%" if percent > 0 else f"{grouped(percent)}%"
 
 
 def formatted_value(**members: Any) -> dict[str, Any]:  # noqa: ANN401
-    """A ``FormattedValue`` with the members one field has."""
+    """Write a ``FormattedValue`` with the members one field has."""
     return {"__typename": "FormattedValue", **members}
 
 
 def full_value(number: float, unit: str, *, text: str | None = None) -> dict[str, Any]:
-    """A ``FormattedValue`` with all four members."""
+    """Write a ``FormattedValue`` with all four members."""
     value = text or grouped(number)
     return formatted_value(
         formatted=f"{value}{NBSP}{unit}",
@@ -59,5 +59,5 @@ def full_value(number: float, unit: str, *, text: str | None = None) -> dict[str
 
 
 def json_number(number: float) -> float:
-    """A whole number without its decimal point, as JavaScript writes it."""
+    """Drop the decimal point of a whole number, as JavaScript does."""
     return int(number) if number == int(number) else number
