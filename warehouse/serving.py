@@ -196,7 +196,8 @@ def publish(connection: duckdb.DuckDBPyConnection, serving_dir: Path) -> Snapsho
         _remove_unfinished(serving_dir)
         macros = _macros(connection)
         contents = _contents(connection)
-        fingerprint = _fingerprint(contents, macros)
+        hashes = [content.content_hash for content in contents]
+        fingerprint = _fingerprint(hashes, macros)
         current = _current(serving_dir)
         if current and current.manifest.fingerprint == fingerprint:
             return current
@@ -302,9 +303,8 @@ def _macros(connection: duckdb.DuckDBPyConnection) -> tuple[Macro, ...]:
     )
 
 
-def _fingerprint(contents: list[_Content], macros: tuple[Macro, ...]) -> str:
-    hashes = [content.content_hash for content in contents]
-    return _sha256_of_json([hashes, [macro.sql() for macro in macros]])
+def _fingerprint(content_hashes: list[str], macros: tuple[Macro, ...]) -> str:
+    return _sha256_of_json([content_hashes, [macro.sql() for macro in macros]])
 
 
 def _write(
@@ -410,6 +410,9 @@ def _verified_manifest(folder: Path) -> Manifest:
         manifest = Manifest.from_json(text)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, "its manifest is unreadable") from error
+    hashes = [table.content_hash for table in manifest.tables]
+    if manifest.fingerprint != _fingerprint(hashes, manifest.macros):
+        raise _damaged(folder, "its manifest is not as it was published")
     for table in manifest.tables:
         try:
             digest = _sha256(folder / table.file)
