@@ -16,7 +16,7 @@ import pytest
 from warehouse.errors import exit_with
 from warehouse.land import grouped, land_file, main
 from warehouse.sales_files import recognise
-from warehouse.settings import Settings
+from warehouse.settings import PROJECT_ROOT, Settings
 from warehouse.store import connect
 
 if TYPE_CHECKING:
@@ -637,7 +637,13 @@ def test_second_writer_is_refused_with_code_3(
 ) -> None:
     path = _csv(tmp_path, "booli,1,A 1,2016-01-01,1,1")
 
-    done = subprocess.run(_command(path), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        _command(path),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT_ROOT,
+    )
 
     assert done.returncode == 3
     assert done.stderr.startswith("error: another process is using ")
@@ -651,7 +657,9 @@ def test_killed_landing_leaves_all_or_nothing_and_can_be_repeated(
     lines = [f"booli,{n},Gata {n},2016-01-01,{n + 1},50" for n in range(60_000)]
     path = _csv(tmp_path, *lines)
     settings.data.mkdir(parents=True)
-    process = subprocess.Popen(_command(path), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        _command(path), stdout=subprocess.DEVNULL, cwd=PROJECT_ROOT
+    )
     while process.poll() is None and not settings.warehouse_path.exists():
         time.sleep(0.01)
     time.sleep(delay_s)

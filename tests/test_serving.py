@@ -145,7 +145,11 @@ def test_reader_works_while_a_writer_holds_the_warehouse(
 
     marts.execute("begin transaction; delete from marts.sales")
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT_ROOT,
     )
 
     assert (done.stdout, done.stderr) == ("[(1000,)]", "")

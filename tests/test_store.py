@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from warehouse.errors import SlutprisError, WarehouseBusyError, exit_with
+from warehouse.settings import PROJECT_ROOT
 from warehouse.store import connect, create_raw_tables, transaction
 
 if TYPE_CHECKING:
@@ -85,12 +86,17 @@ def test_second_writer_is_told_that_the_warehouse_is_busy(
 ) -> None:
     script = (
         "from warehouse.errors import exit_with\n"
-        "from warehouse.store import connect\n"
+        "from warehouse.settings import PROJECT_ROOT
+from warehouse.store import connect\n"
         "exit_with(lambda: connect() and None)\n"
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT_ROOT,
     )
 
     assert done.returncode == WarehouseBusyError.exit_code
