@@ -23,6 +23,8 @@ AUTOTHROTTLE_START_DELAY = 2
 AUTOTHROTTLE_TARGET_CONCURRENCY = 0.5
 AUTOTHROTTLE_MAX_DELAY = 120
 DOWNLOAD_TIMEOUT = 60
+# Scrapy starts this many tasks for every page; nothing of ours waits in an item pipeline.
+CONCURRENT_ITEMS = 2
 # 429 is not among them: a retry at once is what the site asks us not to do.
 RETRY_HTTP_CODES = [500, 502, 503, 504, 522, 524, 408]
 DEFAULT_REQUEST_HEADERS = {"Accept": "text/html", "Accept-Language": "sv"}
@@ -41,6 +43,12 @@ DOWNLOADER_MIDDLEWARES = {
     "scrapy_project.middlewares.ChallengeMiddleware": 585,
     "scrapy_project.middlewares.RetryAfterMiddleware": 580,
 }
+# Not needed for a crawl of known paths; each costs time on every page.
+SPIDER_MIDDLEWARES = {
+    "scrapy.spidermiddlewares.urllength.UrlLengthMiddleware": None,
+    "scrapy.spidermiddlewares.depth.DepthMiddleware": None,
+}
+METAREFRESH_ENABLED = False
 EXTENSIONS = {
     "scrapy_project.extensions.Progress": 500,
     "scrapy.extensions.logstats.LogStats": None,

@@ -153,6 +153,7 @@ class CrawlStore:
     def __init__(self, run: CrawlRun, path: Path | None = None) -> None:
         self.run = run
         self._connection = connect(path)
+        self._schemas: dict[str, pa.Schema] = {}
         create_raw_tables(self._connection)
         self._connection.execute(
             "insert into raw.crawl_runs by name select $run_id as run_id, "
@@ -299,15 +300,19 @@ class CrawlStore:
                 f"[{str(error).splitlines()[0]}]"
             ) from error
 
+    def _schema(self, table: str) -> pa.Schema:
+        if table not in self._schemas:
+            columns = self._connection.sql(f"select * from raw.{table} limit 0")
+            self._schemas[table] = columns.to_arrow_table().schema
+        return self._schemas[table]
+
     def _insert(
         self, table: str, rows: Iterable[Row], statement: str | None = None
     ) -> int:
         rows = list(rows)
         if not rows:
             return 0
-        target = self._connection.sql(f"select * from raw.{table} limit 0")
-        names = set(rows[0])
-        schema = pa.schema(f for f in target.to_arrow_table().schema if f.name in names)
+        schema = pa.schema(f for f in self._schema(table) if f.name in rows[0])
         # A registered Arrow table lands in one statement; executemany takes a
         # round trip per row.
         self._connection.register("incoming", pa.Table.from_pylist(rows, schema=schema))

@@ -238,7 +238,5 @@ def identifier(value: Json) -> int | None:
 
 
 def text_of(value: Json) -> str | None:
-    """Strip soft hyphens and outer spaces; empty and null are None."""
-    if not isinstance(value, str):
-        return None
-    return value.replace("\u00ad", "").strip() or None
+    """Read a text as shown, without outer spaces; empty and null are None."""
+    return value.strip() or None if isinstance(value, str) else None
