@@ -86,8 +86,7 @@ def test_second_writer_is_told_that_the_warehouse_is_busy(
 ) -> None:
     script = (
         "from warehouse.errors import exit_with\n"
-        "from warehouse.settings import PROJECT_ROOT
-from warehouse.store import connect\n"
+        "from warehouse.store import connect\n"
         "exit_with(lambda: connect() and None)\n"
     )
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from warehouse.errors import SlutprisError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,6 +38,12 @@ class Settings(BaseSettings):
         int, Field(alias="SLUTPRIS_AUTOGLUON_TIME_LIMIT_S", ge=1)
     ] = 60
     """Seconds AutoGluon may train, each time it is fitted."""
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - as its base
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SlutprisError(_explained(error)) from error
 
     @cached_property
     def data(self) -> Path:
@@ -71,3 +79,11 @@ class Settings(BaseSettings):
     def reports_dir(self) -> Path:
         """Backtest tables and plots of the latest pipeline run."""
         return self.data / "reports"
+
+
+def _explained(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))} is {problem['input']!r}: "
+        f"{problem['msg']}; set it in the environment"
+        for problem in error.errors()
+    )
