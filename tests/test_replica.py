@@ -495,9 +495,13 @@ def test_taken_port_is_told_in_one_line() -> None:
     assert f"cannot serve on 127.0.0.1:{port}" in ended.stderr
 
 
-@pytest.mark.parametrize("content", [None, b"<html><body>Hej</body></html>"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "there is no file"), (b"<html><body>Hej</body></html>", "cannot read")],
+    ids=["no file", "HTML"],
+)
 def test_file_that_is_no_parquet_is_told_in_one_line(
-    tmp_path: Path, content: bytes | None
+    tmp_path: Path, content: bytes | None, words: str
 ) -> None:
     path = tmp_path / "sales.parquet"
     if content is not None:
@@ -505,7 +509,7 @@ def test_file_that_is_no_parquet_is_told_in_one_line(
     ended = failing("--port", "0", "--sales", str(path))
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
-    assert f"cannot read {path} as Parquet" in ended.stderr
+    assert f"{words} {path}" in ended.stderr
 
 
 def test_unknown_shape_is_told_in_one_line() -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8017
 PARENT_CHECK_S = 0.5
+KEEP_ALIVE_S = 75
+"""Longer than a polite crawl waits between two requests."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -47,7 +49,11 @@ def main(arguments: list[str] | None = None) -> None:
     if options.exit_with_parent:
         threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
     config = uvicorn.Config(
-        replica_app(market), log_level="warning", access_log=False, lifespan="off"
+        replica_app(market),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -75,6 +75,8 @@ def file_market(path: Path, today: date) -> tuple[Market, list[str]]:
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise SlutprisError(f"there is no file {path}; give a Parquet file of sales")
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
