@@ -10,20 +10,19 @@ median area per room. A missing street number is 1, as in the seed project.
     'street_number', 'rooms', 'floor', 'construction_year', 'fee_sek_per_month',
     'operating_cost_sek_per_month'
 ] -%}
+{%- set m2_per_room = (
+    'coalesce(by_district.living_area_m2_per_room, by_city.living_area_m2_per_room)'
+) -%}
 select
     subjects.* exclude ({{ imputed | join(', ') }}, imputation_key),
     coalesce(subjects.street_number, 1) as street_number,
     coalesce(
         subjects.rooms,
-        greatest(
-            1,
-            round(
-                living_area_m2
-                / coalesce(
-                    by_district.living_area_m2_per_room, by_city.living_area_m2_per_room
-                )
-            )
-        )
+        -- greatest() passes over NULL, so the unknown median is ruled out first.
+        case
+            when {{ m2_per_room }} is not null
+                then greatest(1, round(living_area_m2 / {{ m2_per_room }}))
+        end
     ) as rooms,
     coalesce(subjects.floor, by_district.floor, by_city.floor) as floor,
     coalesce(

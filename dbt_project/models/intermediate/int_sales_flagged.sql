@@ -133,7 +133,7 @@ select
         when 'duplicate_sale'
             then
                 'The same sale as ' || duplicate_of_sale_id || ': same address and '
-                || living_area_m2 || ' m², sold within '
+                || format('{:g}', living_area_m2) || ' m², sold within '
                 || '{{ var("duplicate_days") }} days.'
         when 'address_missing'
             then 'The address is missing (' || coalesce(address, 'empty') || ').'
@@ -152,7 +152,7 @@ select
                 || '.'
         when 'living_area_out_of_range'
             then
-                'The living area of ' || living_area_m2
+                'The living area of ' || format('{:g}', living_area_m2)
                 || ' m² lies outside {{ area[0] }} to {{ area[1] }} m².'
         when 'sold_price_out_of_range'
             then
@@ -166,7 +166,7 @@ select
                 || ' to ' || {{ format_sek(price_per_m2[1]) }} || '.'
         when 'floor_out_of_range'
             then
-                'Floor ' || floor
+                'Floor ' || format('{:g}', floor)
                 || ' lies outside {{ floors[0] }} to {{ floors[1] }}.'
         when 'construction_year_out_of_range'
             then

@@ -28,7 +28,7 @@ levels_served as (
     where district_key is not null
     union all
     select
-        * replace ('' as district_key),
+        * replace ('*' as district_key),
         'city' as reference_level
     from years_served
 ),
