@@ -39,11 +39,12 @@ def main(arguments: list[str] | None = None) -> None:
     if options.truth:
         _export_truth(market, options.truth)
     port = listener.getsockname()[1]
+    # The address comes last: who starts us as a child reads until it and has it all.
     sys.stdout.write(
-        f"address: http://{HOST}:{port}\n"
         f"market: {market.name}, as of {market.today}\n"
         f"sales: {len(market.sales)}\n"
         f"span: {market.span}\n"
+        f"address: http://{HOST}:{port}\n"
     )
     sys.stdout.flush()
     if options.exit_with_parent:
