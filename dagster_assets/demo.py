@@ -22,6 +22,7 @@ from warehouse.settings import PROJECT_ROOT, Settings
 from warehouse.store import connect
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 # Short, so that the whole demo takes minutes; the settings' default is for real runs.
@@ -69,12 +70,11 @@ def replica(sales_file: Path | None) -> Iterator[str]:
         process.wait()
 
 
-def _announced_address(process: Any) -> str:
-    for line in process.stdout:
+def _announced_address(process: subprocess.Popen[str]) -> str:
+    for line in process.stdout or ():
         console.print(f"  {line.rstrip()}")
-        for word in line.split():
-            if word.startswith("http://"):
-                return word.rstrip("/.,")
+        if line.startswith("address: "):
+            return line.removeprefix("address: ").strip()
     raise SlutprisError("the replica did not start; its own message above says why")
 
 
@@ -91,7 +91,8 @@ def wait_for_warehouse(settings: Settings) -> None:
                 raise
             if not said:
                 console.print(
-                    f"Another process uses the warehouse; waiting up to {WAREHOUSE_WAIT_S} s …"
+                    "Another process uses the warehouse; "
+                    f"waiting up to {WAREHOUSE_WAIT_S} s …"
                 )
             said = True
             time.sleep(1)
@@ -117,17 +118,19 @@ def prepare_environment(settings: Settings, address: str, *, synthetic: bool) ->
     )
 
 
-def run_stages(settings: Settings, *, synthetic: bool) -> None:
-    """Materialize the assets group by group, saying what each stage is."""
+def run_stages(*, synthetic: bool) -> None:
+    """Materialize the assets stage by stage, saying what each one is."""
     # Loaded here, not at import: the dbt manifest lies in the data folder of this run.
     from dagster_assets.pipeline import STAGES, Pipeline
 
-    pipeline = Pipeline(settings)
-    months = DEMO_BACKTEST_MONTHS if synthetic else None
+    op_config: dict[str, dict[str, Any]] = {"booli_crawl": {"details": "ALL"}}
+    if synthetic:
+        op_config["reports__backtest"] = {"months": DEMO_BACKTEST_MONTHS}
+    pipeline = Pipeline(op_config)
     for number, stage in enumerate(STAGES, start=1):
         console.rule(f"{number}/{len(STAGES)} {stage.title}", align="left", style="dim")
         started = time.monotonic()
-        pipeline.run(stage, backtest_months=months)
+        pipeline.run(stage)
         console.print(f"[dim]{stage.title}: {time.monotonic() - started:.0f} s[/dim]")
 
 
@@ -158,7 +161,7 @@ def main() -> None:
         console.print(f"The data folder held another market; it now lies in {moved_to}")
     with replica(arguments.sales) as address:
         prepare_environment(settings, address, synthetic=arguments.sales is None)
-        run_stages(settings, synthetic=arguments.sales is None)
+        run_stages(synthetic=arguments.sales is None)
     summary.show(settings, console)
     if not arguments.no_serve:
         serve_dashboards(settings, arguments.port)

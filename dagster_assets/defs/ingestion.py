@@ -30,7 +30,7 @@ LANDED_TABLES = {
 
 
 class Details(StrEnum):
-    """Which listing pages to fetch: none, those of the last 12 months' sales, or all."""
+    """Which listing pages to fetch: recent are those sold in the last 12 months."""
 
     NONE = "none"
     RECENT = "recent"

@@ -421,15 +421,15 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _run_with_progress(plan: Plan, settings: Settings) -> Backtest:
+def run_with_progress(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, settings: Settings
+) -> Backtest:
+    """Run a backtest and show on stderr, while it lasts, how far it has come."""
     fits = len(plan.models) * (
         len(plan.months) * ("rolling_monthly" in plan.protocols)
         + ("random_80_20" in plan.protocols)
     )
-    with (
-        connect(settings.warehouse_path, read_only=True) as connection,
-        _progress(Console(stderr=True)) as progress,
-    ):
+    with _progress(Console(stderr=True)) as progress:
         task = progress.add_task("läser", total=fits, completed=-1)
 
         def advance(label: str) -> None:
@@ -448,7 +448,9 @@ def main() -> None:
         mode=arguments.mode,
         protocols=_names(arguments.protocols, PROTOCOLS, "protocol"),
     )
-    backtest = _run_with_progress(plan, Settings())
+    settings = Settings()
+    with connect(settings.warehouse_path, read_only=True) as connection:
+        backtest = run_with_progress(connection, plan, settings)
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(backtest.to_json(), encoding="utf-8")
     if arguments.predictions:

@@ -1,0 +1,113 @@
+"""Trained models into the registry, once for the same data, code and parameters.
+
+What belongs here: a model's lineage, and not training again what is there already. What
+does not: how a model is trained and judged (``training``), how versions are kept
+(``ml.registry``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ml.registry import ModelRegistry, ModelVersion
+from ml.valuation.backtest import fingerprint, git_commit
+from ml.valuation.features import FEATURES, read_sale_features
+from ml.valuation.training import train
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+    from warehouse.settings import Settings
+
+MODEL_CODE = (
+    "autogluon_model.py",
+    "features.py",
+    "hyperparameters.json",
+    "metrics.py",
+    "model_files.py",
+    "models.py",
+    "seed_recipe.py",
+    "training.py",
+)
+"""The files of this folder that decide what a trained model is."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A registered version, and whether it was trained just now."""
+
+    version: ModelVersion
+    is_new: bool
+
+
+def ensure_registered(
+    name: str, connection: duckdb.DuckDBPyConnection, settings: Settings
+) -> Registration:
+    """Train and register a model, unless its newest version is of the same lineage.
+
+    Raises
+    ------
+    SlutprisError
+        When the marts are not built, or hold too few sales to train on.
+    """
+    sales = read_sale_features(connection)
+    registry = ModelRegistry(settings.registry_dir)
+    lineage = lineage_of(name, sales, settings)
+    for version in registry.versions(name)[-1:]:
+        if version.lineage["inputs"] == lineage["inputs"]:
+            return Registration(version, is_new=False)
+    return Registration(_trained(name, sales, settings, registry, lineage), is_new=True)
+
+
+def lineage_of(name: str, sales: pd.DataFrame, settings: Settings) -> dict[str, Any]:
+    """Say what a model is made of; equal ``inputs`` mean the same model again."""
+    inputs: dict[str, Any] = {
+        "data_fingerprint": fingerprint(sales),
+        "code_fingerprint": code_fingerprint(),
+    }
+    if name == "autogluon":
+        inputs["time_limit_s"] = settings.autogluon_time_limit_s
+    return {
+        "inputs": inputs,
+        "git_commit": git_commit(),
+        "rows": len(sales),
+        "first_sold_date": f"{sales['sold_date'].min():%Y-%m-%d}",
+        "last_sold_date": f"{sales['sold_date'].max():%Y-%m-%d}",
+    }
+
+
+def code_fingerprint() -> str:
+    """Hash the code and hyperparameters that decide what a model learns (sha256)."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for name in MODEL_CODE:
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _trained(
+    name: str,
+    sales: pd.DataFrame,
+    settings: Settings,
+    registry: ModelRegistry,
+    lineage: dict[str, Any],
+) -> ModelVersion:
+    with TemporaryDirectory(prefix="slutpris-train-") as scratch:
+        folder = Path(scratch)
+        trained = train(name, sales, settings, plots_dir=folder / "plots")
+        (folder / "model").mkdir()
+        trained.model.save(folder / "model")
+        return registry.register(
+            name,
+            folder / "model",
+            metrics=trained.metrics,
+            lineage=lineage,
+            input_schema={key: str(sales[key].dtype) for key in FEATURES},
+            input_example=sales[list(FEATURES)].tail(1).to_dict("records")[0],
+            plots=trained.plots,
+        )
