@@ -23,7 +23,7 @@ AUTOTHROTTLE_START_DELAY = 2
 AUTOTHROTTLE_TARGET_CONCURRENCY = 0.5
 AUTOTHROTTLE_MAX_DELAY = 120
 DOWNLOAD_TIMEOUT = 60
-# Scrapy starts this many tasks for every page; nothing of ours waits in an item pipeline.
+# Scrapy starts so many tasks for every page; no item of ours waits in a pipeline.
 CONCURRENT_ITEMS = 2
 # 429 is not among them: a retry at once is what the site asks us not to do.
 RETRY_HTTP_CODES = [500, 502, 503, 504, 522, 524, 408]

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
 INTERRUPTED = 130
+QUIET = {
+    "scrapy": logging.WARNING,
+    "scrapy_poet": logging.WARNING,
+    # Both log tracebacks of pages that could not be had; the spider says so in a line.
+    "scrapy.downloadermiddlewares.robotstxt": logging.CRITICAL,
+    "scrapy.downloadermiddlewares.retry": logging.CRITICAL,
+}
 
 
 class Command(CrawlCommand):
@@ -48,8 +55,8 @@ class Command(CrawlCommand):
         """Run the crawl and set the exit code."""
         if not opts.loglevel:
             # A person follows the progress lines; Scrapy's own are for a debugger.
-            for name in ("scrapy", "scrapy_poet"):
-                logging.getLogger(name).setLevel(logging.WARNING)
+            for name, level in QUIET.items():
+                logging.getLogger(name).setLevel(level)
         super().run(args, opts)
         self.exitcode = self.exitcode or self._ending()
 

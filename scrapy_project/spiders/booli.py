@@ -154,6 +154,12 @@ class BooliSpider(Spider):
             For a bad argument, or a warehouse that cannot be opened.
         """
         CrawlArguments.parse(given)
+        address = urlsplit(Settings().booli_base_url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise SlutprisError(
+                f"BOOLI_BASE_URL={Settings().booli_base_url} is no address; expected "
+                "one such as https://www.booli.se"
+            )
         connect().close()
 
     @classmethod
