@@ -84,12 +84,23 @@ def add_home(landing: Landing, url: str, **options: Any) -> None:
 
 def test_every_field_of_a_card_arrives(landing: Landing) -> None:
     full = card(
-        street_address="Provgatan 12B", descriptive_area_name="Södermalm",
-        municipality_name="Stockholm", object_type="Lägenhet",
-        sold_price_type="Lagfart", list_price_sek=1, price_change_sek=-2, price_change_pct=-0.1,
-        price_per_m2_sek=57_100, additional_area_m2=6.0, rooms=1.5, floor=-1.0,
-        fee_sek_per_month=3, days_active=4, latitude=59.3, longitude=18.1,
-    )  # fmt: skip
+        street_address="Provgatan 12B",
+        descriptive_area_name="Södermalm",
+        municipality_name="Stockholm",
+        object_type="Lägenhet",
+        sold_price_type="Lagfart",
+        list_price_sek=1,
+        price_change_sek=-2,
+        price_change_pct=-0.1,
+        price_per_m2_sek=57_100,
+        additional_area_m2=6.0,
+        rooms=1.5,
+        floor=-1.0,
+        fee_sek_per_month=3,
+        days_active=4,
+        latitude=59.3,
+        longitude=18.1,
+    )
     landing.land_window(SCOPE, line(), [page(full)])
     names = ", ".join(field.name for field in attrs.fields(SaleCard))
     assert found(landing, f"select {names} from raw.sale_cards") == [
