@@ -1,0 +1,335 @@
+"""The dbt project as a whole: it builds anywhere, and its features never look ahead."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from warehouse.land import land_file
+from warehouse.sales_files import recognise
+from warehouse.settings import PROJECT_ROOT
+from warehouse.store import connect, create_raw_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+
+DBT = Path(sys.executable).with_name("dbt")
+SALE_COUNT = 1_500
+STREETS = ["Odengatan", "Tulegatan", "Sankt Eriksgatan", "Hornsgatan", "Ringvägen"]
+DISTRICTS = ["Vasastan", "Vasastan", "Kungsholmen", "Södermalm", None]
+# Unit tests read no table: once is enough.
+WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+# Never features: they may move with the sale.
+LABELS = "sold_price_sek, price_per_m2_sek, list_price_sek, sold_price_norm"
+
+
+def run_dbt(*arguments: str, data_dir: Path, cwd: Path = PROJECT_ROOT) -> str:
+    environment = {
+        **os.environ,
+        "SLUTPRIS_DATA": str(data_dir),
+        "DBT_TARGET_PATH": str(data_dir / "dbt"),
+        "DBT_LOG_PATH": str(data_dir / "dbt"),
+        "NO_COLOR": "1",
+    }
+    return _run([*arguments, "--project-dir", "dbt_project"], cwd, environment)
+
+
+def _run(arguments: list[str], cwd: Path, environment: dict[str, str]) -> str:
+    finished = subprocess.run(
+        [str(DBT), "--no-partial-parse", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr
+    return finished.stdout
+
+
+def build(data_dir: Path) -> None:
+    """Build the tables alone; the tests of dbt run once, in a test of their own."""
+    run_dbt("build", "--resource-type", "seed", "model", data_dir=data_dir)
+
+
+def random_sales(seed: int) -> list[tuple[object, ...]]:
+    """Sales of four years with many fields missing, some impossible."""
+    chance = random.Random(seed)
+
+    def perhaps(value: object) -> object:
+        return value if chance.random() < 0.7 else None
+
+    rows = []
+    for number in range(SALE_COUNT):
+        place = chance.randrange(len(STREETS))
+        area_m2 = chance.choice([1, *range(20, 120)])
+        sold_date = date(2012, 1, 1) + timedelta(days=chance.randrange(1461))
+        rows.append(
+            (
+                str(number),
+                f"{STREETS[place]} {chance.randrange(1, 60)}",
+                DISTRICTS[place],
+                perhaps(chance.choice(["Alfa", "Beta"])),
+                sold_date,
+                area_m2 * chance.randrange(40_000, 80_000),
+                area_m2,
+                perhaps(chance.randrange(1, 6)),
+                perhaps(chance.randrange(0, 9)),
+                perhaps(chance.randrange(1880, 2012)),
+                perhaps(area_m2 * 55),
+                perhaps(area_m2 * 100),
+                perhaps(59.3 + place / 100 + chance.random() / 1000),
+                18.05 + chance.random() / 1000,
+            )
+        )
+    return rows
+
+
+def write_warehouse(data_dir: Path, seed: int = 7) -> None:
+    with connect(data_dir / "warehouse.duckdb") as connection:
+        create_raw_tables(connection)
+        connection.executemany(
+            """
+            insert into raw.landed_sales (
+                platform, source_id, observed_at, content_sha256, has_own_id,
+                file_sha256, row_number, address, area, agency, sold_date,
+                sold_price_sek, living_area_m2, rooms, floor, construction_year,
+                fee_sek_per_month, operating_cost_sek_per_year, latitude, longitude
+            )
+            select
+                'booli', $1, timestamp '2026-01-01', $1, true, '', $1::integer, $2,
+                $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+            """,
+            random_sales(seed),
+        )
+
+
+@pytest.fixture(scope="module")
+def built_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose warehouse was built from random sales."""
+    folder = tmp_path_factory.mktemp("built")
+    write_warehouse(folder)
+    build(folder)
+    return folder
+
+
+@pytest.fixture
+def marts(built_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A reader of the built warehouse."""
+    with connect(built_dir / "warehouse.duckdb", read_only=True) as connection:
+        yield connection
+
+
+def rebuilt_with(built_dir: Path, folder: Path, change: str) -> Path:
+    """Copy the warehouse, change its raw rows by one statement, build again."""
+    shutil.copy(built_dir / "warehouse.duckdb", folder / "warehouse.duckdb")
+    with connect(folder / "warehouse.duckdb") as connection:
+        connection.execute(change)
+    build(folder)
+    return folder / "warehouse.duckdb"
+
+
+def features_that_differ(
+    marts: duckdb.DuckDBPyConnection, other: Path, where: str
+) -> list[tuple[object, ...]]:
+    """Feature rows, without labels, that only one of two warehouses has."""
+    marts.execute(f"attach '{other}' as other (read_only)")
+    query = "select * exclude ({}) from {}marts.sale_features where {}"
+    ours = query.format(LABELS, "", where)
+    theirs = query.format(LABELS, "other.", where)
+    return marts.execute(
+        f"({ours} except {theirs}) union all ({theirs} except {ours})"
+    ).fetchall()
+
+
+def count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_past_sales_get_the_marts_values_from_the_serving_path(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    marts.execute(
+        """
+        create temp table past_sales as
+        select
+            sale_id as request_id, sold_date, address, district, agency,
+            living_area_m2, rooms, floor, construction_year, fee_sek_per_month,
+            operating_cost_sek_per_month, latitude, longitude
+        from marts.sales
+        """
+    )
+    served = "select * from marts.features_of('past_sales')"
+    in_mart = f"select * exclude ({LABELS}) from marts.sale_features"
+
+    differing = marts.execute(
+        f"({served} except {in_mart}) union all ({in_mart} except {served})"
+    ).fetchall()
+
+    assert differing == []
+    assert count(marts, f"select count(*) from ({served})") >= 1_000
+    assert count(marts, f"select count(*) from ({served}) where is_latitude_imputed")
+
+
+def test_serving_path_reads_nothing_outside_the_marts(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    row = marts.execute(
+        "select macro_definition from duckdb_functions() "
+        "where function_name = 'features_of'"
+    ).fetchone()
+    assert row is not None
+    for outside in ("staging", "intermediate", "seeds", "raw.", "warehouse"):
+        assert outside not in row[0]
+
+
+def test_request_with_nothing_but_address_and_area_gets_features(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    marts.execute(
+        """
+        create temp table request as
+        select
+            'r' as request_id, date '2016-03-01' as sold_date,
+            'odengatan 999 B, 2 tr' as address, null as district, null as agency,
+            52 as living_area_m2, null as rooms, null as floor,
+            null as construction_year, null as fee_sek_per_month,
+            null as operating_cost_sek_per_month, null as latitude, null as longitude
+        """
+    )
+    row = marts.execute(
+        """
+        select
+            street, street_number, is_street_number_imputed, is_latitude_imputed,
+            rooms is null, fee_sek_per_month is null, latitude between 59.3 and 59.301,
+            unemployment_pct, price_index_sek_per_m2 is null
+        from marts.features_of('request')
+        """
+    ).fetchone()
+
+    assert row == ("odengatan", 999, False, True, False, False, True, 7.2, False)
+
+
+def test_later_sales_move_no_feature_of_an_earlier_one(
+    marts: duckdb.DuckDBPyConnection, built_dir: Path, tmp_path: Path
+) -> None:
+    poisoned = rebuilt_with(
+        built_dir,
+        tmp_path,
+        """
+        update raw.landed_sales set
+            sold_price_sek = 3 * sold_price_sek, fee_sek_per_month = 1, rooms = 9,
+            floor = 30, construction_year = 1700, latitude = 59.9, area = 'Elsewhere',
+            operating_cost_sek_per_year = 1
+        where sold_date >= date '2014-07-01'
+        """,
+    )
+    earlier = "sold_date < date '2014-07-01'"
+
+    assert features_that_differ(marts, poisoned, earlier) == []
+    assert count(marts, f"select count(*) from marts.sale_features where {earlier}")
+
+
+def test_own_price_moves_no_own_feature(
+    marts: duckdb.DuckDBPyConnection, built_dir: Path, tmp_path: Path
+) -> None:
+    sale_ids = marts.execute(
+        "select sale_id from marts.sales where month(sold_date) = 6 order by all"
+    ).fetchall()
+    sale_id = sale_ids[0][0]
+    changed = rebuilt_with(
+        built_dir,
+        tmp_path,
+        "update raw.landed_sales set sold_price_sek = sold_price_sek + 100000 "
+        f"where 'booli:' || source_id = '{sale_id}'",
+    )
+
+    assert features_that_differ(marts, changed, f"sale_id = '{sale_id}'") == []
+
+
+def test_build_with_every_test_has_no_warning(built_dir: Path, tmp_path: Path) -> None:
+    shutil.copy(built_dir / "warehouse.duckdb", tmp_path / "warehouse.duckdb")
+
+    printed = run_dbt("--warn-error", "build", data_dir=tmp_path)
+
+    assert "WARN=0 ERROR=0 SKIP=0" in printed
+
+
+def test_a_warehouse_without_rows_builds_and_answers(tmp_path: Path) -> None:
+    with connect(tmp_path / "warehouse.duckdb") as connection:
+        create_raw_tables(connection)
+    run_dbt("build", *WITHOUT_UNIT_TESTS, data_dir=tmp_path)
+    run_dbt("docs", "generate", data_dir=tmp_path)
+
+    assert (tmp_path / "dbt" / "catalog.json").exists()
+    with connect(tmp_path / "warehouse.duckdb", read_only=True) as connection:
+        assert count(connection, "select count(*) from marts.sales") == 0
+        assert count(connection, "select count(*) from marts.economy") > 300
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments"),
+    [(".", ["--project-dir", "dbt_project"]), ("dbt_project", [])],
+)
+def test_one_warehouse_from_either_folder_without_environment(
+    folder: str, arguments: list[str], tmp_path: Path
+) -> None:
+    for path in ("dbt_project", "profiles.yml"):
+        source, copy = PROJECT_ROOT / path, tmp_path / path
+        if source.is_symlink():
+            copy.symlink_to(source.readlink())
+        else:
+            ignored = shutil.ignore_patterns("target", "logs")
+            shutil.copytree(source, copy, ignore=ignored)
+    with connect(tmp_path / "data" / "warehouse.duckdb") as connection:
+        create_raw_tables(connection)
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SLUTPRIS_", "DBT_"))
+    }
+
+    _run(
+        ["build", "--select", "+feature_bounds", *arguments],
+        tmp_path / folder,
+        environment,
+    )
+
+    warehouse = tmp_path / "data" / "warehouse.duckdb"
+    with connect(warehouse, read_only=True) as connection:
+        assert count(connection, "select count(*) from marts.feature_bounds") == 14
+    assert list(tmp_path.rglob("*.duckdb")) == [warehouse]
+
+
+def test_real_sales_are_accepted_or_rejected_by_a_rule(
+    real_data_dir: Path, tmp_path: Path
+) -> None:
+    with connect(tmp_path / "warehouse.duckdb") as connection:
+        create_raw_tables(connection)
+        for name in ("sales_booli_2012_2016", "sales_hemnet_2012_2022"):
+            land_file(connection, recognise(real_data_dir / f"{name}.parquet"))
+    run_dbt("build", *WITHOUT_UNIT_TESTS, data_dir=tmp_path)
+
+    with connect(tmp_path / "warehouse.duckdb", read_only=True) as connection:
+        raw = count(connection, "select count(*) from raw.landed_sales")
+        rejected = count(connection, "select count(*) from marts.rejected_sales")
+        repeated = count(
+            connection,
+            "select count(*) from marts.rejected_sales "
+            "where rule in ('duplicate_sale', 'superseded_observation')",
+        )
+        assert count(connection, "select count(*) from marts.sales") == raw - rejected
+    assert raw > 90_000
+    assert rejected - repeated < raw / 1_000
