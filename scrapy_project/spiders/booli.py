@@ -191,8 +191,12 @@ class BooliSpider(Spider):
         for month in reversed([*months(*self._dates)]):
             for request in self._window_requests(month):
                 yield request
-        for request in self._listing_requests(*self._dates):
-            yield request
+        for path in self._missing_listings(*self._dates):
+            # One by one as the site answers: a hundred thousand at once would keep
+            # the first from being sent for a minute.
+            if self.crawler.engine.needs_backout():
+                await self.crawler.signals.wait_for(signals.scheduler_empty)
+            yield self._listing_request(path)
 
     @property
     def _dates(self) -> tuple[date, date]:
@@ -341,26 +345,29 @@ class BooliSpider(Spider):
             self.progress.cards += len(page.cards)
             self._count("cards_quarantined", len(page.unreadable))
             yield from page.cards
-        yield from self._listing_requests(window.from_date, window.to_date)
+        missing = self._missing_listings(window.from_date, window.to_date)
+        yield from map(self._listing_request, missing)
 
     # Homes
 
-    def _listing_requests(self, from_date: date, to_date: date) -> Iterator[Request]:
+    def _missing_listings(self, from_date: date, to_date: date) -> list[str]:
         if self.arguments.details == "none":
-            return
+            return []
         if self.arguments.details == "recent":
             from_date = max(from_date, today() - timedelta(days=RECENT_DAYS))
-        for path in self.landing.store.missing_listings(self.scope, from_date, to_date):
-            if path in self._listings_seen:
-                continue
-            self._listings_seen.add(path)
-            self.progress.listings += 1
-            yield self._request(
-                path,
-                callback=self.parse_listing,
-                cb_kwargs={"path": path},
-                priority=PRIORITY_LISTING,
-            )
+        missing = self.landing.store.missing_listings(self.scope, from_date, to_date)
+        paths = [path for path in missing if path not in self._listings_seen]
+        self._listings_seen.update(paths)
+        self.progress.listings += len(paths)
+        return paths
+
+    def _listing_request(self, path: str) -> Request:
+        return self._request(
+            path,
+            callback=self.parse_listing,
+            cb_kwargs={"path": path},
+            priority=PRIORITY_LISTING,
+        )
 
     def parse_listing(
         self, response: Response, page: ListingPage, path: str
