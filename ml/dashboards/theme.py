@@ -1,0 +1,230 @@
+"""Colours, typography and Swedish formats of the pages.
+
+What belongs here: how things look and how numbers and dates are written. What does
+not: any state, any query, any Panel component.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+NBSP = "\u00a0"
+MINUS = "\u2212"
+
+FONT = '"Inter", "Segoe UI", -apple-system, Roboto, "Helvetica Neue", Arial, sans-serif'
+
+MONTHS = [
+    "jan",
+    "feb",
+    "mars",
+    "apr",
+    "maj",
+    "juni",
+    "juli",
+    "aug",
+    "sep",
+    "okt",
+    "nov",
+    "dec",
+]
+
+
+def _mode(
+    primary: str, on_primary: str, background: str, paper: str, ink: str, muted: str
+) -> dict[str, Any]:
+    return {
+        "palette": {
+            "primary": {"main": primary, "contrastText": on_primary},
+            "background": {"default": background, "paper": paper},
+            "text": {"primary": ink, "secondary": muted},
+        },
+        "typography": {"fontFamily": FONT, "button": {"textTransform": "none"}},
+        "shape": {"borderRadius": 10},
+        "components": {
+            name: {"styleOverrides": {"root": {"minHeight": "46px"}}}
+            for name in ("MuiOutlinedInput", "MuiPickersOutlinedInput")
+        },
+    }
+
+
+THEME_CONFIG = {
+    "light": _mode("#0d5c56", "#ffffff", "#f5f3ee", "#ffffff", "#17212b", "#5a6570"),
+    "dark": _mode("#7fd1c4", "#0c1a19", "#10161b", "#182027", "#e9e7e2", "#a3adb5"),
+}
+"""Warm paper and pine by day, ink and mint by night."""
+
+PAGE_SX = {
+    "& .main": {"backgroundColor": "background.default"},
+    "& .main-content": {"padding": {"xs": "16px 10px", "md": "24px 20px"}},
+    "& .header": {
+        "backgroundColor": "#0d4a46",
+        "backgroundImage": "none",
+        "boxShadow": "none",
+        "--panel-on-primary-color": "#ffffff",
+        "& .MuiIconButton-root": {"color": "#ffffff"},
+    },
+}
+
+CONTENT_CSS = """
+:host {
+  --ink: var(--panel-on-surface-color, #17212b);
+  --muted: color-mix(in srgb, var(--ink) 66%, transparent);
+  --line: color-mix(in srgb, var(--ink) 13%, transparent);
+  --wash: color-mix(in srgb, var(--ink) 4%, transparent);
+  --accent: var(--panel-primary-color, #0d5c56);
+  --amber: #c8781f;
+  color: var(--ink);
+  font-size: 15px;
+  line-height: 1.45;
+}
+.card {
+  background: var(--panel-surface-color, #fff);
+  border: 1px solid var(--line);
+  border-radius: 14px;
+  padding: clamp(16px, 3vw, 28px);
+  margin: 0 0 20px;
+  container-type: inline-size;
+}
+h1, h2, h3, p { margin: 0; text-wrap: pretty; }
+h2 { font-size: 17px; font-weight: 650; letter-spacing: -0.005em; }
+.muted, .lede { color: var(--muted); }
+.lede { margin-top: 4px; max-width: 62ch; }
+.small { font-size: 13px; }
+.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+svg { display: block; width: 100%; height: auto; overflow: visible; }
+svg text { font-family: inherit; fill: var(--muted); font-size: 12.5px; }
+.narrow-only { display: none; }
+@container (max-width: 520px) {
+  .wide-only { display: none; }
+  .narrow-only { display: block; }
+}
+.place { font-size: 15px; color: var(--muted); }
+.value {
+  font-size: clamp(38px, 9cqw, 64px);
+  font-weight: 680;
+  letter-spacing: -0.03em;
+  line-height: 1.08;
+  margin: 6px 0 4px;
+}
+.value .unit { font-size: 0.5em; font-weight: 550; letter-spacing: 0; }
+.per-m2 { font-size: 17px; }
+.range { margin: 22px 0 0; max-width: 560px; }
+.range .bar {
+  position: relative;
+  height: 10px;
+  border-radius: 5px;
+  background: color-mix(in srgb, var(--accent) 26%, transparent);
+}
+.range .bar i {
+  position: absolute;
+  top: -5px;
+  width: 4px;
+  height: 20px;
+  margin-left: -2px;
+  border-radius: 2px;
+  background: var(--accent);
+}
+.range .ends { display: flex; justify-content: space-between; margin-top: 9px; }
+.notice {
+  border-left: 3px solid var(--amber);
+  background: color-mix(in srgb, var(--amber) 10%, transparent);
+  border-radius: 4px;
+  padding: 10px 14px;
+  margin-top: 18px;
+}
+.dates { list-style: none; margin: 20px 0 0; padding: 0; }
+.dates li {
+  display: grid;
+  grid-template-columns: minmax(0, 1fr) auto 6em;
+  column-gap: 18px;
+  align-items: baseline;
+  padding: 11px 0;
+  border-top: 1px solid var(--line);
+}
+.dates .difference { text-align: right; }
+.dates .amount { text-align: right; font-weight: 600; }
+.tag {
+  display: inline-block;
+  font-size: 12px;
+  line-height: 1;
+  padding: 4px 7px;
+  border-radius: 99px;
+  color: var(--amber);
+  border: 1px dashed var(--amber);
+  white-space: nowrap;
+}
+.sales { display: grid; grid-template-columns: 300px minmax(0, 1fr); gap: 28px; }
+.sales table { width: 100%; border-collapse: collapse; }
+th {
+  text-align: left;
+  font-weight: 500;
+  font-size: 13px;
+  color: var(--muted);
+  padding: 0 0 8px;
+  vertical-align: bottom;
+}
+td { padding: 9px 0; border-top: 1px solid var(--line); vertical-align: top; }
+td + td, th + th { padding-left: 16px; }
+.right { text-align: right; }
+@container (max-width: 720px) {
+  .sales { grid-template-columns: minmax(0, 1fr); }
+  .sales .map { max-width: 340px; }
+}
+@container (max-width: 420px) {
+  .dates li { grid-template-columns: minmax(0, 1fr) auto; row-gap: 2px; }
+  .dates .difference { grid-column: 2; }
+  .dates .when { grid-row: 1 / span 2; }
+}
+.scroll { overflow-x: auto; }
+.figures { width: 100%; border-collapse: collapse; }
+.figures th { white-space: nowrap; }
+.facts { display: flex; flex-wrap: wrap; gap: 10px 40px; margin-top: 16px; }
+.facts div { min-width: 110px; }
+.facts b { display: block; font-size: 24px; font-weight: 650; letter-spacing: -0.02em; }
+code {
+  background: var(--wash);
+  border: 1px solid var(--line);
+  border-radius: 5px;
+  padding: 2px 7px;
+  font-size: 0.92em;
+  overflow-wrap: anywhere;
+}
+"""
+
+
+def number(value: float, decimals: int = 0) -> str:
+    """Write a number as Swedish does: ``3 250 000``, ``2,5``, ``−4``."""
+    text = f"{abs(value):,.{decimals}f}"
+    text = text.replace(",", NBSP).replace(".", ",")
+    is_negative = value < 0 and text.strip("0,") != ""
+    return f"{MINUS}{text}" if is_negative else text
+
+
+def plain(value: float) -> str:
+    """Write a number with as many decimals as it has, at most two: ``2``, ``2,5``."""
+    return number(value, 2).rstrip("0").rstrip(",")
+
+
+def sek(value: float, nearest: int = 1) -> str:
+    """Write an amount, rounded to ``nearest``: ``3 250 000 kr``."""
+    return f"{number(round(value / nearest) * nearest)}{NBSP}kr"
+
+
+def million_sek(value: float) -> str:
+    """Write an amount in millions: ``3,3 mkr``."""
+    return f"{number(value / 1_000_000, 1)}{NBSP}mkr"
+
+
+def signed(value: float, decimals: int = 0) -> str:
+    """Write a number with its sign: ``+3,5``, ``−8,2``, ``0``."""
+    text = number(value, decimals)
+    is_zero = text.strip("0,") == ""
+    return text if is_zero or text.startswith(MINUS) else f"+{text}"
+
+
+def month(date: dt.date) -> str:
+    """Write a month: ``okt 2026``."""
+    return f"{MONTHS[date.month - 1]} {date.year}"
