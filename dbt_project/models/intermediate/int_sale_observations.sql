@@ -145,7 +145,7 @@ card_observations as (
 
 file_observations as (
     select
-        sale_id || '@file@' || content_sha256 as observation_id,
+        sale_id || '@file@' || observed_at as observation_id,
         sale_id,
         platform,
         source_id,
