@@ -376,7 +376,8 @@ def write_report(backtest: Backtest, folder: Path) -> list[Path]:
     return paths
 
 
-def _month(text: str) -> date:
+def month_of(text: str) -> date:
+    """Read a month such as 2016-01 as its first day."""
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
         raise SlutprisError(f"{text!r} is not a month; write it as 2016-01")
     return date.fromisoformat(f"{text}-01")
@@ -408,7 +409,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _progress(console: Console) -> Progress:
+def progress_bar(console: Console) -> Progress:
+    """Make a bar with counts, time spent and time left."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -429,7 +431,7 @@ def run_with_progress(
         len(plan.months) * ("rolling_monthly" in plan.protocols)
         + ("random_80_20" in plan.protocols)
     )
-    with _progress(Console(stderr=True)) as progress:
+    with progress_bar(Console(stderr=True)) as progress:
         task = progress.add_task("läser", total=fits, completed=-1)
 
         def advance(label: str) -> None:
@@ -442,8 +444,8 @@ def main() -> None:
     """Run the command line."""
     arguments = _arguments()
     plan = Plan(
-        start=_month(arguments.start),
-        end=_month(arguments.end),
+        start=month_of(arguments.start),
+        end=month_of(arguments.end),
         models=_names(arguments.models, tuple(MODELS), "model"),
         mode=arguments.mode,
         protocols=_names(arguments.protocols, PROTOCOLS, "protocol"),

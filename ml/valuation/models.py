@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 HYPERPARAMETERS_PATH = Path(__file__).with_name("hyperparameters.json")
 SEED = 7
 BOOSTER = "booster.ubj"
+NOT_OF_XGBOOST = {"num_boost_round", "min_category_sales"}
+"""Hyperparameters that XGBoost takes elsewhere, or that are the encoding's."""
 
 
 class PriceModel(Protocol):
@@ -88,18 +90,21 @@ class XGBoostModel:
     def fit(self, sales: pd.DataFrame) -> Self:
         """Learn from past sales."""
         self.encoding = FeatureEncoding.fitted_on(
-            sales, mode=self.mode, with_categories=self.with_categories
+            sales,
+            mode=self.mode,
+            with_categories=self.with_categories,
+            min_category_sales=self.parameters.get("min_category_sales", 1),
         )
         target = self.encoding.log_price_ratio(sales)
         parameters = {
-            **self.parameters,
+            **{k: v for k, v in self.parameters.items() if k not in NOT_OF_XGBOOST},
             "tree_method": "hist",
             "device": "cpu",
             "nthread": self.threads,
             "seed": SEED,
         }
         self.booster = xgb.train(
-            {k: v for k, v in parameters.items() if k != "num_boost_round"},
+            parameters,
             self._matrix(sales, target),
             num_boost_round=self.parameters["num_boost_round"],
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ml.valuation.metrics import evaluate
@@ -74,7 +75,11 @@ def plot_predicted_against_actual(
 def _canvas(panel_count: int) -> tuple[Figure, list[Axes]]:
     columns = min(panel_count, 2)
     rows = math.ceil(panel_count / columns)
-    figure = Figure(figsize=(5.6 * columns, 5.4 * rows + 0.5), layout="constrained")
+    figure = Figure(
+        figsize=(5.4 * columns, 5.4 * rows + 0.6),
+        # Room below the heading, and a margin around it all.
+        layout=ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 0.97), hspace=0.06),
+    )
     # The Agg canvas needs no display and no global state of pyplot.
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
@@ -124,7 +129,8 @@ def _annotate(panel: Axes, actual: np.ndarray, value: np.ndarray) -> None:
 
 
 def _style(panel: Axes, title: str, limits: tuple[float, float]) -> None:
-    panel.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal")
+    panel.set(xscale="log", yscale="log", xlim=limits, ylim=limits)
+    panel.set_box_aspect(1)
     ticks = [t for t in TICKS_SEK if limits[0] <= t <= limits[1]]
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_locator(FixedLocator(ticks))
