@@ -291,6 +291,12 @@ def fill(page: Page, address: str, living_area: str) -> None:
     page.get_by_label("Boarea m²").fill(living_area)
 
 
+def expect_in_view(page: Page, selector: str) -> None:
+    from playwright.sync_api import expect
+
+    expect(page.locator(selector)).to_be_in_viewport(timeout=10_000)
+
+
 def click_value(page: Page) -> None:
     page.get_by_role("button", name="Värdera").click()
 
@@ -341,6 +347,8 @@ def test_nothing_is_cut_off_on_a_narrow_phone(site: str, page: Page) -> None:
     fill(page, "Sveavägen 11", "50")
     click_value(page)
     page.locator(".value").wait_for()
+    # the value lies below the form, so the page goes there by itself
+    expect_in_view(page, ".value")
     too_wide = page.evaluate(
         """() => {
             const wide = [];

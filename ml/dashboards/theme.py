@@ -16,6 +16,8 @@ MINUS = "\u2212"
 
 FONT = '"Inter", "Segoe UI", -apple-system, Roboto, "Helvetica Neue", Arial, sans-serif'
 
+FIELD = {"minHeight": "46px"}
+
 MONTHS = [
     "jan",
     "feb",
@@ -44,8 +46,9 @@ def _mode(
         "typography": {"fontFamily": FONT, "button": {"textTransform": "none"}},
         "shape": {"borderRadius": 10},
         "components": {
-            name: {"styleOverrides": {"root": {"minHeight": "46px"}}}
-            for name in ("MuiOutlinedInput", "MuiPickersOutlinedInput")
+            "MuiOutlinedInput": {"styleOverrides": {"root": FIELD}},
+            "MuiPickersOutlinedInput": {"styleOverrides": {"root": FIELD}},
+            "MuiPickersTextField": {"styleOverrides": {"root": {"width": "100%"}}},
         },
     }
 

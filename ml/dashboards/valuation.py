@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 import panel_material_ui as pmui
+import param
 
 from ml.dashboards import shell
 from ml.dashboards.store import (
@@ -40,9 +41,28 @@ LABELS = {
 }
 PROBLEMS_CSS = """
 ul { margin: 0; padding: 10px 14px; list-style: none; border-radius: 8px;
-     color: #b3261e; background: rgb(179 38 30 / 0.08); line-height: 1.4; }
-:host([data-theme=dark]) ul, :host-context([data-theme=dark]) ul { color: #ffb4ab; }
+     color: color-mix(in srgb, #e5484d 72%, var(--panel-on-surface-color, #000));
+     background: rgb(229 72 77 / 0.1); line-height: 1.4; }
 """
+
+
+class ResultTop(pn.custom.JSComponent):
+    """Scrolls to itself at a new result, where the result lies below the form.
+
+    On a phone a click on the button would otherwise seem to do nothing.
+    """
+
+    results = param.Integer(default=0)
+
+    _esm = """
+    export function render({model, el}) {
+      model.on("results", () => {
+        if (window.innerWidth >= 900) return
+        const scroll = () => el.scrollIntoView({behavior: "smooth", block: "start"})
+        setTimeout(scroll, 150)
+      })
+    }
+    """
 
 
 class ValuationPage(pn.viewable.Viewer):
@@ -70,6 +90,7 @@ class ValuationPage(pn.viewable.Viewer):
         )
         self._suggestions = pmui.FlexBox(visible=False, margin=(0, 8, 10, 8), gap="4px")
         self._result = shell.content(city_html(city(store.valuer)))
+        self._result_top = ResultTop(height=0, margin=0)
         store.param.watch(self._show_valuation, "valuation")
         store.param.watch(self._show_problems, "problems")
         store.param.watch(self._show_suggestions, "suggestions")
@@ -78,7 +99,9 @@ class ValuationPage(pn.viewable.Viewer):
         """Lay the page out."""
         return pmui.Grid(
             pmui.Grid(self._form(), size={"xs": 12, "md": 4.4, "lg": 4}),
-            pmui.Grid(self._result, size={"xs": 12, "md": 7.6, "lg": 8}),
+            pmui.Grid(
+                self._result_top, self._result, size={"xs": 12, "md": 7.6, "lg": 8}
+            ),
             container=True,
             spacing=3,
             sizing_mode="stretch_width",
@@ -124,6 +147,7 @@ class ValuationPage(pn.viewable.Viewer):
         store = self.store
         if store.valuation is not None:
             self._result.object = result_html(store.valuation, store.valuer)
+            self._result_top.results += 1
 
     def _show_problems(self, *_: object) -> None:
         problems = self.store.problems
@@ -188,7 +212,7 @@ def _fields(
             form.param.date,
             label="Värderingsdatum",
             width=None,  # the widget's own would hold it at 300
-            sx={"width": "100%", "& .MuiIconButton-root": {"color": "text.secondary"}},
+            sx={"& .MuiIconButton-root": {"color": "text.secondary"}},
             **WIDE,
         ),
         "model": pmui.Select.from_param(

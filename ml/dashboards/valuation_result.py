@@ -232,7 +232,8 @@ def _source_html(valuation: Valuation, facts: City) -> str:
         f"{valuation.model_version}, ur {theme.number(facts.sale_count)} försäljningar "
         f"till och med {facts.last_sale}, på "
         f"{theme.number(valuation.latency_ms / 1000, 2)} sekunder. Det ersätter inte "
-        "en mäklares värdering: skick, balkong och planlösning vet modellen inget om.</p>"
+        "en mäklares värdering: modellen vet inget om skick, balkong och planlösning."
+        "</p>"
     )
 
 
