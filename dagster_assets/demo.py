@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,10 @@ DEMO_BACKTEST_MONTHS = 3
 WAREHOUSE_WAIT_S = 60
 DASHBOARDS = ["ml/dashboards/valuation.py", "ml/dashboards/monitoring.py"]
 
-console = Console(highlight=False)
+LOG = "demo.log"
+
+# Bound to the stdout of now: while a stage runs, what libraries print goes to the log.
+console = Console(file=sys.stdout, highlight=False)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -118,7 +121,7 @@ def prepare_environment(settings: Settings, address: str, *, synthetic: bool) ->
     )
 
 
-def run_stages(*, synthetic: bool) -> None:
+def run_stages(settings: Settings, *, synthetic: bool) -> None:
     """Materialize the assets stage by stage, saying what each one is."""
     # Loaded here, not at import: the dbt manifest lies in the data folder of this run.
     from dagster_assets.pipeline import STAGES, Pipeline
@@ -126,12 +129,15 @@ def run_stages(*, synthetic: bool) -> None:
     op_config: dict[str, dict[str, Any]] = {"booli_crawl": {"details": "ALL"}}
     if synthetic:
         op_config["reports__backtest"] = {"months": DEMO_BACKTEST_MONTHS}
-    pipeline = Pipeline(op_config)
-    for number, stage in enumerate(STAGES, start=1):
-        console.rule(f"{number}/{len(STAGES)} {stage.title}", align="left", style="dim")
-        started = time.monotonic()
-        pipeline.run(stage)
-        console.print(f"[dim]{stage.title}: {time.monotonic() - started:.0f} s[/dim]")
+    settings.reports_dir.mkdir(parents=True, exist_ok=True)
+    log_path = settings.reports_dir / LOG
+    with log_path.open("w", encoding="utf-8") as log, redirect_stdout(log):
+        pipeline = Pipeline(op_config)
+        for number, stage in enumerate(STAGES, start=1):
+            console.print(f"[bold]{number}/{len(STAGES)} {stage.title}[/bold] …")
+            started = time.monotonic()
+            pipeline.run(stage)
+            console.print(f"    done in {time.monotonic() - started:.0f} s")
 
 
 def serve_dashboards(settings: Settings, port: int) -> None:
@@ -161,7 +167,7 @@ def main() -> None:
         console.print(f"The data folder held another market; it now lies in {moved_to}")
     with replica(arguments.sales) as address:
         prepare_environment(settings, address, synthetic=arguments.sales is None)
-        run_stages(synthetic=arguments.sales is None)
+        run_stages(settings, synthetic=arguments.sales is None)
     summary.show(settings, console)
     if not arguments.no_serve:
         serve_dashboards(settings, arguments.port)

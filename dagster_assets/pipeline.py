@@ -65,7 +65,7 @@ class Pipeline:
             raise SlutprisError(f"{stage.title} failed: {_failure(result)}")
 
     def _run_config(self, keys: list[dg.AssetKey]) -> dict[str, Any]:
-        selected = {self.graph.get(key).op_name for key in keys} if keys else set()
+        selected = {self.graph.get(key).assets_def.op.name for key in keys}
         ops = {
             name: {"config": dict(config)}
             for name, config in self.op_config.items()
@@ -73,7 +73,7 @@ class Pipeline:
         }
         return {
             "ops": ops,
-            "loggers": {"console": {"config": {"log_level": "ERROR"}}},
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         }
 
 

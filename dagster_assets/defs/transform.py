@@ -12,6 +12,8 @@ from dagster_dbt import (
     dbt_assets,
     get_asset_key_for_model,
 )
+from dbt.adapters.base.impl import BaseAdapter
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
 from warehouse.settings import PROJECT_ROOT, Settings
 
@@ -54,7 +56,20 @@ dbt_project = current_project()
 @dbt_assets(manifest=dbt_project.manifest_path, project=dbt_project)
 def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """Clean, flag, locate, impute and join: raw tables to contracted marts."""
-    yield from dbt.cli(["build"], context=context).stream().fetch_row_counts()
+    build = dbt.cli(["build"], context=context)
+    yield from build.stream().fetch_row_counts()
+    _close(build.adapter)
+
+
+def _close(adapter: BaseAdapter | None) -> None:
+    """Close what counting rows opened in this process, and would leave open.
+
+    It opens the warehouse for writing; assets downstream open it for reading, which
+    DuckDB does not allow beside it in one process.
+    """
+    if adapter is not None:
+        adapter.cleanup_connections()
+    DuckDBConnectionManager.close_all_connections()
 
 
 def mart(name: str) -> dg.AssetKey:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ml.registry import ModelRegistry, ModelVersion
 from ml.valuation.backtest import fingerprint, git_commit
 from ml.valuation.features import FEATURES, read_sale_features
-from ml.valuation.training import train
+from ml.valuation.training import check_enough, train
 
 if TYPE_CHECKING:
     import duckdb
@@ -56,6 +56,7 @@ def ensure_registered(
         When the marts are not built, or hold too few sales to train on.
     """
     sales = read_sale_features(connection)
+    check_enough(sales)
     registry = ModelRegistry(settings.registry_dir)
     lineage = lineage_of(name, sales, settings)
     for version in registry.versions(name)[-1:]:
@@ -108,6 +109,6 @@ def _trained(
             metrics=trained.metrics,
             lineage=lineage,
             input_schema={key: str(sales[key].dtype) for key in FEATURES},
-            input_example=sales[list(FEATURES)].tail(1).to_dict("records")[0],
+            input_example=sales[list(FEATURES)].iloc[-1].to_dict(),
             plots=trained.plots,
         )
