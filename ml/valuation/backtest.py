@@ -87,7 +87,7 @@ TABLE_COLUMNS = {
     "r2": ("R²", 3),
     "mape_seed_pct": ("seed %", 2),
 }
-"""Heading and decimals of each figure in the printed table."""
+"""Heading and decimals of each figure; the printed table is 80 characters wide."""
 
 
 @dataclass(frozen=True)
@@ -349,7 +349,9 @@ def results_tables(results: list[dict[str, Any]]) -> list[Table]:
 
 def _table(records: list[dict[str, Any]]) -> Table:
     title = f"{records[0]['protocol']}, {records[0]['mode']}"
-    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE, show_edge=False, padding=0
+    )
     table.add_column("modell", no_wrap=True)
     for heading, _ in TABLE_COLUMNS.values():
         table.add_column(heading, justify="right", no_wrap=True)
@@ -388,7 +390,7 @@ def _names(text: str, known: tuple[str, ...], what: str) -> tuple[Any, ...]:
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise SlutprisError(
-            f"unknown {what} {', '.join(unknown) or text!r}; "
+            f"unknown {what} {', '.join(unknown) or '(none given)'}; "
             f"choose among {', '.join(known)}"
         )
     return names
@@ -440,6 +442,22 @@ def run_with_progress(
         return run_backtest(connection, plan, settings, advance=advance)
 
 
+def _make_room_for(path: Path | None) -> None:
+    # Before the models are trained, not after.
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise SlutprisError(
+            f"cannot write {path} ({error.strerror}); choose another file"
+        ) from error
+    if not path.stat().st_size:
+        path.unlink()
+
+
 def main() -> None:
     """Run the command line."""
     arguments = _arguments()
@@ -450,13 +468,13 @@ def main() -> None:
         mode=arguments.mode,
         protocols=_names(arguments.protocols, PROTOCOLS, "protocol"),
     )
+    for path in (arguments.json, arguments.predictions):
+        _make_room_for(path)
     settings = Settings()
     with connect(settings.warehouse_path, read_only=True) as connection:
         backtest = run_with_progress(connection, plan, settings)
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(backtest.to_json(), encoding="utf-8")
     if arguments.predictions:
-        arguments.predictions.parent.mkdir(parents=True, exist_ok=True)
         backtest.predictions.to_parquet(arguments.predictions, index=False)
     if arguments.report:
         write_report(backtest, arguments.report)

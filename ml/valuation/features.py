@@ -169,4 +169,5 @@ class FeatureEncoding:
 
 def _frequent(names: pd.Series, min_sales: int) -> tuple[str, ...]:
     counts = names.dropna().astype(str).value_counts()
-    return tuple(sorted(counts.index[counts >= min_sales]))
+    # XGBoost refuses a column without any category; no home has the empty name.
+    return tuple(sorted(counts.index[counts >= min_sales])) or ("",)
