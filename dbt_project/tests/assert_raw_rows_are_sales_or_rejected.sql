@@ -1,5 +1,6 @@
--- Nothing is lost between the crawl and the marts: per source, the raw observations are
--- exactly the accepted sales and the rejected observations.
+{{ config(meta={'dagster': {'ref': {'name': 'rejected_sales'}}}) }}
+-- Nothing is lost between the crawl and the marts: the raw observations are exactly the
+-- accepted sales and the rejected observations.
 with raw_rows as (
     select count(*) as row_count from {{ source('raw', 'sale_cards') }}
     union all

@@ -1,0 +1,85 @@
+"""All Dagster definitions load, and say what they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GROUPS = {
+    "ingestion",
+    "seeds",
+    "staging",
+    "intermediate",
+    "marts",
+    "models",
+    "evaluation",
+    "publishing",
+}
+MAIN_FLOW = [
+    "raw/sale_cards",
+    "staging/stg_booli__sale_cards",
+    "intermediate/int_sale_observations",
+    "intermediate/int_sales_flagged",
+    "marts/sales",
+    "marts/sale_features",
+    "models/xgboost",
+]
+
+
+@pytest.fixture(scope="module")
+def definitions(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dg.Definitions:
+    # Modules are loaded once in a process: the manifest of this folder serves them all.
+    folder: Path = tmp_path_factory.mktemp("definitions")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("SLUTPRIS_DATA", str(folder))
+        from dagster_assets.definitions import defs
+
+        return defs()
+
+
+@pytest.fixture(scope="module")
+def specs(definitions: dg.Definitions) -> list[dg.AssetSpec]:
+    return list(definitions.resolve_all_asset_specs())
+
+
+def test_definitions_load(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_every_asset_has_group_kind_and_description(specs: list[dg.AssetSpec]) -> None:
+    nameless = [
+        spec.key.to_user_string()
+        for spec in specs
+        if spec.group_name not in GROUPS or not spec.kinds or not spec.description
+    ]
+    assert nameless == []
+
+
+def test_raw_tables_flow_to_marts_and_models(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    for upstream, downstream in zip(MAIN_FLOW, MAIN_FLOW[1:], strict=False):
+        ancestors = graph.get_ancestor_asset_keys(
+            dg.AssetKey.from_user_string(downstream)
+        )
+        assert dg.AssetKey.from_user_string(upstream) in ancestors, (
+            f"{upstream} does not lead to {downstream}"
+        )
+
+
+def test_dbt_data_tests_are_asset_checks(definitions: dg.Definitions) -> None:
+    checks = definitions.resolve_asset_graph().asset_check_keys
+    names = {check.name for check in checks}
+    assert "assert_raw_rows_are_sales_or_rejected" in names
+    assert "xgboost_beats_the_seed_recipe" in names
+
+
+def test_steps_run_one_after_another(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_implicit_global_asset_job_def()
+    assert job.executor_def.name == "in_process"
