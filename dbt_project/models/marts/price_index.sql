@@ -1,8 +1,9 @@
--- The level of prices per m², month by month. In every neighbourhood the mean log
--- price per m² of the last three months is compared with that of the three months
--- ending one month earlier; the changes, weighted by sales, are chained. Comparing a
--- neighbourhood only with itself keeps a month with many sales in the suburbs from
--- looking like a fall.
+-- The level of prices per m², month by month: the mean log price per m² of the last
+-- three months' sales, each freed of its neighbourhood's premium as known before its
+-- month. So a month with many sales in the suburbs does not look like a fall. A premium
+-- is the mean of what earlier sales there fetched above the city of their time, shrunk
+-- towards none where they were few. Chaining month-on-month changes instead drifts
+-- without bound when sales are few: every change's error stays in the level for ever.
 with all_sales as (
     select
         -- A square of some 2.2 km: sources spell one district in ten ways or omit it.
@@ -12,11 +13,11 @@ with all_sales as (
             ''
         ) as neighbourhood,
         cast(date_trunc('month', sold_date) as date) as month,
-        price_per_m2_sek
+        ln(price_per_m2_sek) as log_price
     from {{ ref('int_sales_located') }}
 ),
 
--- The level is the median of the first month that has a market to speak of.
+-- The first month that has a market to speak of.
 start as (
     select month
     from all_sales
@@ -26,10 +27,15 @@ start as (
     limit 1
 ),
 
-sales as (
-    select all_sales.*
+neighbourhood_months as (
+    select
+        all_sales.neighbourhood,
+        all_sales.month,
+        count(*) as sale_count,
+        sum(all_sales.log_price) as log_price_sum
     from all_sales
     inner join start on all_sales.month >= start.month
+    group by all
 ),
 
 months as (
@@ -37,71 +43,74 @@ months as (
         cast(
             unnest(generate_series(min(month), max(month), interval 1 month)) as date
         ) as month
-    from sales
+    from neighbourhood_months
 ),
 
-neighbourhood_months as (
-    select
-        neighbourhood,
-        month,
-        count(*) as sale_count,
-        sum(ln(price_per_m2_sek)) as log_price_sum
-    from sales
-    group by all
-),
-
+-- A month's sales count in the windows that end in it and in the two months after.
 ages as (
     select unnest([0, 1, 2]) as months
 ),
 
--- A month's sales count in the windows that end in it and in the two months after.
-windows as (
+city_levels as (
     select
-        neighbourhood_months.neighbourhood,
         cast(neighbourhood_months.month + to_months(ages.months) as date) as month,
-        sum(neighbourhood_months.sale_count) as sale_count,
         sum(neighbourhood_months.log_price_sum) / sum(neighbourhood_months.sale_count)
-            as mean_log_price
+            as log_level
     from neighbourhood_months
     cross join ages
     group by all
 ),
 
-changes as (
+premia as (
     select
-        windows.month,
-        sum(windows.sale_count * (windows.mean_log_price - previous.mean_log_price))
-        / sum(windows.sale_count) as log_change
-    from windows
-    inner join windows as previous
-        on
-            windows.neighbourhood = previous.neighbourhood
-            and windows.month = previous.month + interval 1 month
-    where
-        windows.sale_count >= {{ var('price_index_min_sales') }}
-        and previous.sale_count >= {{ var('price_index_min_sales') }}
-    group by windows.month
+        neighbourhood_months.*,
+        coalesce(
+            sum(
+                neighbourhood_months.log_price_sum
+                - neighbourhood_months.sale_count * city_levels.log_level
+            ) over earlier
+            / (
+                sum(neighbourhood_months.sale_count) over earlier
+                + {{ var('price_index_shrinkage_sales') }}
+            ),
+            0
+        ) as log_premium
+    from neighbourhood_months
+    inner join city_levels on neighbourhood_months.month = city_levels.month
+    window
+        earlier as (
+            partition by neighbourhood_months.neighbourhood
+            order by neighbourhood_months.month
+            rows between unbounded preceding and 1 preceding
+        )
+),
+
+levels as (
+    select
+        cast(premia.month + to_months(ages.months) as date) as month,
+        sum(premia.log_price_sum - premia.sale_count * premia.log_premium)
+        / sum(premia.sale_count) as log_level
+    from premia
+    cross join ages
+    group by all
 ),
 
 counts as (
     select
         month,
-        count(*) as sale_count,
-        median(price_per_m2_sek) as median_price_per_m2_sek
-    from sales
+        sum(sale_count) as sale_count
+    from neighbourhood_months
     group by month
 )
 
 select
     months.month,
-    -- A month without enough sales anywhere carries the level on.
+    -- A month whose window holds no sale carries the level on.
     round(
-        first_value(counts.median_price_per_m2_sek) over (order by months.month)
-        * exp(sum(coalesce(changes.log_change, 0)) over (order by months.month)),
-        2
+        exp(last_value(levels.log_level ignore nulls) over (order by months.month)), 2
     ) as price_index_sek_per_m2,
-    coalesce(counts.sale_count, 0) as sale_count,
+    cast(coalesce(counts.sale_count, 0) as bigint) as sale_count,
     cast(months.month + interval 1 month as date) as known_from
 from months
-left join changes on months.month = changes.month
+left join levels on months.month = levels.month
 left join counts on months.month = counts.month
