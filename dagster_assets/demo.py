@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Short, so that the whole demo takes minutes; the settings' default is for real runs.
 DEMO_AUTOGLUON_TIME_LIMIT_S = 15
 DEMO_BACKTEST_MONTHS = 3
+FIRST_SOLD_DATE = "2010-01-01"  # the oldest that the warehouse's rules accept
 WAREHOUSE_WAIT_S = 60
 DASHBOARDS = ["ml/dashboards/valuation.py", "ml/dashboards/monitoring.py"]
 
@@ -126,7 +127,9 @@ def run_stages(settings: Settings, *, synthetic: bool) -> None:
     # Loaded here, not at import: the dbt manifest lies in the data folder of this run.
     from dagster_assets.pipeline import STAGES, Pipeline
 
-    op_config: dict[str, dict[str, Any]] = {"booli_crawl": {"details": "ALL"}}
+    op_config: dict[str, dict[str, Any]] = {
+        "booli_crawl": {"from_date": FIRST_SOLD_DATE, "details": "ALL"}
+    }
     if synthetic:
         op_config["reports__backtest"] = {"months": DEMO_BACKTEST_MONTHS}
     settings.reports_dir.mkdir(parents=True, exist_ok=True)

@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-SELECTION_METRIC = "mdape_pct"
-"""The version with the least of it is served."""
-
 BEFORE_INVASION = dt.date(2022, 2, 23)
 """The day before Russia's full-scale invasion of Ukraine."""
 
@@ -169,7 +166,10 @@ class Valuer:
         return self.snapshot.connection.cursor()
 
     def served_model(self, name: ModelName) -> ServedModel:
-        """Load the best version of a model, verified, the first time it is asked for.
+        """Load the newest version of a model, verified, the first time it is asked for.
+
+        Not the one of least error: versions are judged on different months, and an
+        older one on an easier month would hide every later one.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class Valuer:
         """
         with self._lock:
             if name not in self._served:
-                version = self._registry.best(name, SELECTION_METRIC, "min")
+                version = self._registry.get(name)
                 folder = Path(self._fetched.name) / f"{name}-{version.version}"
                 copy = self._registry.fetch(name, version.version, folder)
                 self._served[name] = ServedModel(version, load_model(copy))
