@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 import time
 from contextlib import contextmanager, redirect_stdout
@@ -19,7 +20,7 @@ from rich.console import Console
 from dagster_assets import children, market, summary
 from warehouse.errors import SlutprisError, WarehouseBusyError, exit_with
 from warehouse.settings import PROJECT_ROOT, Settings
-from warehouse.store import connect
+from warehouse.store import connect, make_folder
 
 if TYPE_CHECKING:
     import subprocess
@@ -104,6 +105,26 @@ def wait_for_warehouse(settings: Settings) -> None:
             return
 
 
+def claim_data_folder(settings: Settings, sales_file: Path | None) -> None:
+    """Make the data folder this market's own, and say what was set aside for it."""
+    moved_to = market.claim(settings, market.market_name(sales_file))
+    if moved_to:
+        console.print(f"The data folder held another market; it now lies in {moved_to}")
+
+
+def check_port_is_free(port: int) -> None:
+    """Refuse a taken port now, not when everything else is done."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SlutprisError(
+                f"port {port} is taken ({error.strerror}); stop what uses it, "
+                "or give the dashboards another: make demo PORT=5007"
+            ) from error
+
+
 def prepare_environment(settings: Settings, address: str, *, synthetic: bool) -> None:
     """Point the commands we start at this run's replica and state."""
     home = settings.dagster_home
@@ -164,11 +185,12 @@ def main() -> None:
         )
     if arguments.die_with_parent:
         children.die_with_parent()
+    if not arguments.no_serve:
+        check_port_is_free(arguments.port)
+    make_folder(settings.data)
     wait_for_warehouse(settings)
-    moved_to = market.claim(settings, market.market_name(arguments.sales))
-    if moved_to:
-        console.print(f"The data folder held another market; it now lies in {moved_to}")
     with replica(arguments.sales) as address:
+        claim_data_folder(settings, arguments.sales)
         prepare_environment(settings, address, synthetic=arguments.sales is None)
         run_stages(settings, synthetic=arguments.sales is None)
     summary.show(settings, console)

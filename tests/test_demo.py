@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -102,18 +103,54 @@ def test_a_child_s_output_can_be_read() -> None:
     assert output.startswith("The Zen of Python")
 
 
-def test_a_missing_sales_file_is_one_line(settings: Settings) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "dagster_assets.demo", "--sales", "nowhere.parquet"],
+def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dagster_assets.demo", *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_a_missing_sales_file_is_one_line(settings: Settings) -> None:
+    result = demo("--sales", "nowhere.parquet")
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
         "error: there is no file nowhere.parquet; give SALES a Parquet file"
     ]
     assert not settings.data.exists()
+
+
+def test_a_data_folder_that_cannot_be_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("SLUTPRIS_DATA", str(tmp_path / "file" / "data"))
+    result = demo("--no-serve")
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "set SLUTPRIS_DATA" in result.stderr
+
+
+def test_a_taken_dashboard_port_is_refused_before_any_work(settings: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = demo("--port", str(taken.getsockname()[1]))
+    assert result.returncode == 1
+    assert "make demo PORT=" in result.stderr
+    assert not settings.data.exists()
+
+
+def test_a_sales_file_that_is_none_touches_no_data(
+    settings: Settings, tmp_path: Path
+) -> None:
+    page = tmp_path / "sales.parquet"
+    page.write_text("<!doctype html><title>not a table</title>")
+    result = demo("--no-serve", "--sales", str(page))
+    assert result.returncode == 1
+    assert "cannot read" in result.stderr
+    assert list(settings.data.iterdir()) == []
 
 
 def _is_gone(pid: int, tries: int = 100) -> bool:

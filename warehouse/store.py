@@ -45,16 +45,29 @@ def connect(
         raise SlutprisError(
             f"there is no warehouse at {path}; run `make demo`, crawl, or land a file"
         )
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         return duckdb.connect(str(path), read_only=read_only)
     except duckdb.IOException as error:
         raise _explained(path, error) from error
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder for state where it is missing.
+
+    Raises
+    ------
+    SlutprisError
+        When it cannot be made there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SlutprisError(
-            f"cannot write to {path.parent} ({error.strerror}); "
+            f"cannot write to {folder} ({error.strerror}); "
             "set SLUTPRIS_DATA to a folder you may write to"
         ) from error
+    return folder
 
 
 def _explained(path: Path, error: duckdb.IOException) -> SlutprisError:
