@@ -24,7 +24,7 @@ from warehouse.store import connect, make_folder
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 # Short, so that the whole demo takes minutes; the settings' default is for real runs.
 DEMO_AUTOGLUON_TIME_LIMIT_S = 15
@@ -62,7 +62,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def replica(sales_file: Path | None) -> Iterator[str]:
+def replica(sales_file: Path | None) -> Generator[str]:
     """Serve the replica on a free loopback port; gives its address."""
     arguments = ["scrapy_project.replica", "--port", "0"]
     if sales_file:

@@ -78,12 +78,13 @@ class Pipeline:
 
 
 def _failure(result: dg.ExecuteInProcessResult) -> str:
-    messages = [
+    """What the first failed step said, without the frames Dagster wraps it in."""
+    errors = [
         event.step_failure_data.error
         for event in result.all_events
         if event.is_step_failure
     ]
-    cause = messages[0]
-    while cause.cause is not None:
+    cause = errors[0] if errors else None
+    while cause is not None and cause.cause is not None:
         cause = cause.cause
-    return " ".join(cause.message.split())
+    return " ".join(cause.message.split()) if cause else "no step says why"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -64,7 +65,7 @@ def test_every_asset_has_group_kind_and_description(specs: list[dg.AssetSpec]) -
 
 def test_raw_tables_flow_to_marts_and_models(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    for upstream, downstream in zip(MAIN_FLOW, MAIN_FLOW[1:], strict=False):
+    for upstream, downstream in itertools.pairwise(MAIN_FLOW):
         ancestors = graph.get_ancestor_asset_keys(
             dg.AssetKey.from_user_string(downstream)
         )

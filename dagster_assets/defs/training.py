@@ -34,13 +34,11 @@ def model_asset(name: str) -> dg.AssetsDefinition:
         with connect(read_only=True) as connection:
             registration = ensure_registered(name, connection, Settings())
         version = registration.version
-        metadata = {key: version.metrics[key] for key in SHOWN_METRICS}
-        for plot in version.plots:
-            path = version.folder / "plots" / plot
-            metadata[path.stem] = image_metadata(path)
+        plots = [version.folder / "plots" / name for name in version.plots]
         return dg.MaterializeResult(
-            metadata=metadata
-            | {
+            metadata={
+                **{key: version.metrics[key] for key in SHOWN_METRICS},
+                **{plot.stem: image_metadata(plot) for plot in plots},
                 "version": version.version,
                 "trained_now": registration.is_new,
                 "dagster/row_count": version.lineage["rows"],

@@ -91,6 +91,14 @@ def code_fingerprint() -> str:
     return digest.hexdigest()
 
 
+def example(sales: pd.DataFrame) -> dict[str, Any]:
+    """Show what the models take: the newest sale's features, None where unknown."""
+    newest = sales[list(FEATURES)].iloc[-1]
+    return {
+        str(key): None if value != value else value for key, value in newest.items()
+    }
+
+
 def _trained(
     name: str,
     sales: pd.DataFrame,
@@ -109,6 +117,6 @@ def _trained(
             metrics=trained.metrics,
             lineage=lineage,
             input_schema={key: str(sales[key].dtype) for key in FEATURES},
-            input_example=sales[list(FEATURES)].iloc[-1].to_dict(),
+            input_example=example(sales),
             plots=trained.plots,
         )
