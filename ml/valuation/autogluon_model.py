@@ -14,6 +14,7 @@ import numpy as np
 
 from ml.valuation.features import FeatureEncoding, Mode
 from ml.valuation.model_files import read_description, write_description
+from ml.valuation.recalibration import Recalibration, recently_sold
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,13 +82,12 @@ class AutoGluonModel:
             refit_full="best",
             set_best_to_refit_full=True,
         )
+        self.recalibration = self._recalibration(sales, tuning_rows)
         return self
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
         """Values in SEK."""
-        matrix = self.encoding.matrix(features)
-        log_ratio = np.asarray(self.predictor.predict(matrix), dtype="float64")
-        return self.encoding.value_sek(log_ratio, features)
+        return self.recalibration.applied(self._values(features), features)
 
     def save(self, folder: Path) -> None:
         """Write the folder of AutoGluon, only what prediction needs."""
@@ -95,6 +95,7 @@ class AutoGluonModel:
             folder,
             self.name,
             encoding=self.encoding.to_json(),
+            recalibration=self.recalibration.to_json(),
             threads=self.threads,
             time_limit_s=self.time_limit_s,
         )
@@ -113,10 +114,26 @@ class AutoGluonModel:
             mode=encoding.mode,
         )
         model.encoding = encoding
+        model.recalibration = Recalibration(**description["recalibration"])
         _be_quiet()
         model.predictor = TabularPredictor.load(str(folder / PREDICTOR), verbosity=0)
         model.predictor.persist()
         return model
+
+    def _values(self, features: pd.DataFrame, model: str | None = None) -> np.ndarray:
+        matrix = self.encoding.matrix(features)
+        log_ratio = self.predictor.predict(matrix, model=model)
+        return self.encoding.value_sek(np.asarray(log_ratio, dtype="float64"), features)
+
+    def _recalibration(self, sales: pd.DataFrame, tuning_rows: int) -> Recalibration:
+        if recently_sold(sales).sum() > tuning_rows:
+            return Recalibration()
+        # The best model before its refit has not trained on the tuning rows.
+        refitted = self.predictor.model_refit_map(inverse=True)
+        unrefitted = refitted[self.predictor.model_best]
+        return Recalibration.measured(
+            sales, lambda _earlier, recent: self._values(recent, unrefitted)
+        )
 
 
 def _be_quiet() -> None:

@@ -15,6 +15,7 @@ import xgboost as xgb
 from ml.valuation.autogluon_model import AutoGluonModel
 from ml.valuation.features import FeatureEncoding, Mode
 from ml.valuation.model_files import read_description, write_description
+from ml.valuation.recalibration import Recalibration
 from ml.valuation.seed_recipe import SeedRecipeModel
 from warehouse.errors import SlutprisError
 
@@ -88,32 +89,15 @@ class XGBoostModel:
         self.parameters = parameters or reviewed_parameters()
 
     def fit(self, sales: pd.DataFrame) -> Self:
-        """Learn from past sales."""
-        self.encoding = FeatureEncoding.fitted_on(
-            sales,
-            mode=self.mode,
-            with_categories=self.with_categories,
-            min_category_sales=self.parameters.get("min_category_sales", 1),
+        """Learn from past sales, and from how the latest differ from the earlier."""
+        self.recalibration = Recalibration.measured(
+            sales, lambda earlier, recent: self._trained(earlier)._values(recent)
         )
-        target = self.encoding.log_price_ratio(sales)
-        parameters = {
-            **{k: v for k, v in self.parameters.items() if k not in NOT_OF_XGBOOST},
-            "tree_method": "hist",
-            "device": "cpu",
-            "nthread": self.threads,
-            "seed": SEED,
-        }
-        self.booster = xgb.train(
-            parameters,
-            self._matrix(sales, target),
-            num_boost_round=self.parameters["num_boost_round"],
-        )
-        return self
+        return self._trained(sales)
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
         """Values in SEK."""
-        log_ratio = self.booster.predict(self._matrix(features))
-        return self.encoding.value_sek(log_ratio.astype("float64"), features)
+        return self.recalibration.applied(self._values(features), features)
 
     def save(self, folder: Path) -> None:
         """Write the booster in XGBoost's own format, never a pickle."""
@@ -121,6 +105,7 @@ class XGBoostModel:
             folder,
             self.name,
             encoding=self.encoding.to_json(),
+            recalibration=self.recalibration.to_json(),
             parameters=self.parameters,
             threads=self.threads,
         )
@@ -137,8 +122,34 @@ class XGBoostModel:
             parameters=description["parameters"],
         )
         model.encoding = encoding
+        model.recalibration = Recalibration(**description["recalibration"])
         model.booster = xgb.Booster(model_file=folder / BOOSTER)
         return model
+
+    def _trained(self, sales: pd.DataFrame) -> Self:
+        self.encoding = FeatureEncoding.fitted_on(
+            sales,
+            mode=self.mode,
+            with_categories=self.with_categories,
+            min_category_sales=self.parameters.get("min_category_sales", 1),
+        )
+        parameters = {
+            **{k: v for k, v in self.parameters.items() if k not in NOT_OF_XGBOOST},
+            "tree_method": "hist",
+            "device": "cpu",
+            "nthread": self.threads,
+            "seed": SEED,
+        }
+        self.booster = xgb.train(
+            parameters,
+            self._matrix(sales, self.encoding.log_price_ratio(sales)),
+            num_boost_round=self.parameters["num_boost_round"],
+        )
+        return self
+
+    def _values(self, features: pd.DataFrame) -> np.ndarray:
+        log_ratio = self.booster.predict(self._matrix(features))
+        return self.encoding.value_sek(log_ratio.astype("float64"), features)
 
     def _matrix(
         self, features: pd.DataFrame, target: np.ndarray | None = None

@@ -31,6 +31,7 @@ MODEL_CODE = (
     "metrics.py",
     "model_files.py",
     "models.py",
+    "recalibration.py",
     "seed_recipe.py",
     "training.py",
 )
