@@ -60,7 +60,7 @@ check: $(READY)  ## linters, types, import contract, dbt parse, Dagster definiti
 	@$(BIN)/dg check defs
 
 bench: $(READY)  ## measure: pages per second, build time and memory by size, training, latency
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python tests/bench.py
 
 clean:  ## remove the environment and caches; the data folder is kept
 	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info build
