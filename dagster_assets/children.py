@@ -7,9 +7,11 @@ lock, or the replica's port, against the next run.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,3 +42,13 @@ def start(
         stdout=subprocess.PIPE if read_output else None,
         preexec_fn=die_with_parent,
     )
+
+
+def dbt_that_dies_with_parent() -> None:
+    """Become dbt: the command ``slutpris-dbt``, which Dagster starts in dbt's place.
+
+    dbt started plainly goes on after its parent was killed, and holds the warehouse.
+    """
+    die_with_parent()
+    dbt = str(Path(sys.executable).with_name("dbt"))
+    os.execv(dbt, [dbt, *sys.argv[1:]])

@@ -78,13 +78,13 @@ class Pipeline:
 
 
 def _failure(result: dg.ExecuteInProcessResult) -> str:
-    """What the first failed step said, without the frames Dagster wraps it in."""
+    """What the first failed step raised, without what Dagster wraps it in."""
     errors = [
         event.step_failure_data.error
         for event in result.all_events
         if event.is_step_failure
     ]
-    cause = errors[0] if errors else None
-    while cause is not None and cause.cause is not None:
-        cause = cause.cause
-    return " ".join(cause.message.split()) if cause else "no step says why"
+    if not errors or errors[0] is None:
+        return "no step says why"
+    raised = errors[0].cause or errors[0]
+    return " ".join(raised.message.split())

@@ -37,7 +37,7 @@ def model_asset(name: str) -> dg.AssetsDefinition:
         plots = [version.folder / "plots" / name for name in version.plots]
         return dg.MaterializeResult(
             metadata={
-                **{key: version.metrics[key] for key in SHOWN_METRICS},
+                **{key: round(version.metrics[key], 2) for key in SHOWN_METRICS},
                 **{plot.stem: image_metadata(plot) for plot in plots},
                 "version": version.version,
                 "trained_now": registration.is_new,
@@ -83,9 +83,9 @@ def model_comparison(config: BacktestConfig) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         metadata={
             "table": dg.MetadataValue.md(report.markdown),
-            "xgboost_mape_pct": xgboost["mape_pct"],
-            "autogluon_mape_pct": by_model["autogluon"]["mape_pct"],
-            "seed_recipe_mape_pct": seed["mape_pct"],
+            "xgboost_mape_pct": round(xgboost["mape_pct"], 2),
+            "autogluon_mape_pct": round(by_model["autogluon"]["mape_pct"], 2),
+            "seed_recipe_mape_pct": round(seed["mape_pct"], 2),
             "dagster/row_count": xgboost["n"],
         }
         | {plot.stem: image_metadata(plot) for plot in report.plots},

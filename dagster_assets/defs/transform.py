@@ -17,8 +17,8 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
 from warehouse.settings import PROJECT_ROOT, Settings
 
-DBT = str(Path(sys.executable).with_name("dbt"))
-"""dbt of this environment, whether or not the environment is activated."""
+DBT = str(Path(sys.executable).with_name("slutpris-dbt"))
+"""dbt of this environment, activated or not; it dies with us."""
 
 
 def current_project() -> DbtProject:
