@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = publish_market(tmp_path_factory.mktemp("data"))
     register_model(settings, tmp_path_factory.mktemp("first"), mdape_pct=9.0)
-    register_model(settings, tmp_path_factory.mktemp("second"), **RESIDUALS)
-    register_model(settings, tmp_path_factory.mktemp("third"), mdape_pct=7.0)
+    register_model(settings, tmp_path_factory.mktemp("second"), mdape_pct=1.0)
+    register_model(settings, tmp_path_factory.mktemp("third"), **RESIDUALS)
     return settings
 
 
@@ -76,8 +76,8 @@ def test_dates_beyond_the_known_index_are_marked(valuer: Valuer) -> None:
     assert valuer.value(request(date="2020-01-31")).is_extrapolation
 
 
-def test_the_version_with_the_least_error_is_served(valuer: Valuer) -> None:
-    assert valuer.value(request()).model_version == 2
+def test_the_newest_version_is_served_and_not_the_least_error(valuer: Valuer) -> None:
+    assert valuer.value(request()).model_version == 3
 
 
 def test_the_range_comes_of_the_version_s_holdout_residuals(valuer: Valuer) -> None:
