@@ -39,6 +39,11 @@ LABELS = {
     "fee_sek_per_month": "Avgift kr/mån",
     "operating_cost_sek_per_month": "Driftskostnad kr/mån",
 }
+# Two changes of the button sent at almost the same time may reach the browser in the
+# wrong order and leave it loading for ever: a quick answer shows none, a slow one some
+# time.
+LOADING_AFTER_S = 0.2
+LOADING_AT_LEAST_S = 0.3
 PROBLEMS_CSS = """
 ul { margin: 0; padding: 10px 14px; list-style: none; border-radius: 8px;
      color: color-mix(in srgb, #e5484d 72%, var(--panel-on-surface-color, #000));
@@ -136,12 +141,19 @@ class ValuationPage(pn.viewable.Viewer):
     async def _value(self, *_: object) -> None:
         # what is typed is in value_input; value lags until a suggestion is picked
         self.store.form.address = self._address.value_input
+        outcome = asyncio.ensure_future(asyncio.to_thread(self.store.outcome))
+        await asyncio.wait({outcome}, timeout=LOADING_AFTER_S)
+        if not outcome.done():
+            await self._load_until(outcome)
+        self.store.param.update(**outcome.result())
+
+    async def _load_until(self, outcome: asyncio.Future[dict[str, Any]]) -> None:
         self._button.loading = True
         try:
-            outcome = await asyncio.to_thread(self.store.outcome)
+            await asyncio.wait({outcome})
+            await asyncio.sleep(LOADING_AT_LEAST_S)
         finally:
             self._button.loading = False
-        self.store.param.update(**outcome)
 
     def _show_valuation(self, *_: object) -> None:
         store = self.store
