@@ -168,9 +168,9 @@ def parsing() -> dict[str, float]:
     from scrapy_project.pages.listing import ListingPage
     from scrapy_project.pages.search import SearchPage
 
-    data = ROOT / "tests" / "data"
-    search = (data / "search_page.next_data.json").read_text(encoding="utf-8")
-    listing = data / "listing_page_several_sales.next_data.json"
+    samples = ROOT / "tests" / "samples"
+    search = (samples / "search_page.next_data.json").read_text(encoding="utf-8")
+    listing = samples / "listing_page_several_sales.next_data.json"
     pages: dict[str, tuple[Any, str]] = {
         "search pages (4 cards)": (SearchPage, search),
         "listing pages": (ListingPage, listing.read_text(encoding="utf-8")),

@@ -25,7 +25,7 @@ from scrapy_project.pages.next_data import (
 from scrapy_project.pages.search import SearchPage
 from warehouse.store import create_raw_tables
 
-SAMPLES = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parent / "samples"
 CAPTURED = Path(__file__).parents[2] / "shared" / "data" / "pages"
 needs_captured = pytest.mark.skipif(
     not CAPTURED.is_dir(), reason=f"no captured pages at {CAPTURED}"

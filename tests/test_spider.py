@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLES = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parent / "samples"
 SCRAPY = Path(sys.executable).with_name("scrapy")
 CRAWL = ["-a", "from=2025-09-01", "-a", "to=2026-03-31", "-a", "details=all"]
 MARCH = ["-a", "from=2016-03-01", "-a", "to=2016-03-31"]
