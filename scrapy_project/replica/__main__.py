@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from scrapy_project.replica.sales_file import file_market
-from scrapy_project.replica.site import SHAPES, replica_app, truth_lines
+from scrapy_project.replica.shapes import DEFAULT_SHAPE, SHAPES
+from scrapy_project.replica.site import replica_app, truth_lines
 from scrapy_project.replica.synthetic import SALES_PER_MONTH, synthetic_market
 from warehouse.errors import SlutprisError, exit_with
 
@@ -50,10 +51,12 @@ def main(arguments: list[str] | None = None) -> None:
     if options.exit_with_parent:
         threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
     config = uvicorn.Config(
-        replica_app(market),
+        replica_app(market, SHAPES[options.shape], options.crawl_delay),
         log_level="warning",
         access_log=False,
         lifespan="off",
+        # A challenge says that another server stands in front.
+        server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
     uvicorn.Server(config).run(sockets=[listener])
@@ -66,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--sales", type=Path, metavar="FILE.parquet", help="serve the sales of a file")
     add("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one")
-    add("--shape", default=SHAPES[-1], help=f"one of: {', '.join(SHAPES)}")
+    add("--shape", default=DEFAULT_SHAPE.name, help=f"one of: {', '.join(SHAPES)}")
+    add("--crawl-delay", type=_seconds, metavar="S", help="said in robots.txt")
     add("--seed", type=int, default=7, help="of the synthetic market")
     add("--sales-per-month", type=int, default=SALES_PER_MONTH, metavar="N")
     add("--today", type=_day, default=None, metavar="YYYY-MM-DD")
@@ -80,6 +84,16 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no YYYY-MM-DD") from error
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from error
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds from 0")
+    return seconds
 
 
 def _check_shape(shape: str) -> None:

@@ -6,12 +6,12 @@ looks, and nothing here draws a random number.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left, insort
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import date
 
 
@@ -101,7 +101,9 @@ class Sale:
 
     @property
     def url(self) -> str:
-        """Path of the listing page: the home's if the site knows the home."""
+        """Path of the page: a deed's, or the home's if the site knows the home."""
+        if self.booli_id < 0:
+            return f"/lagfart/{self.booli_id}"
         if self.residence_id is None:
             return f"/annons/{self.booli_id}"
         return f"/bostad/{self.residence_id}"
@@ -141,51 +143,68 @@ class Ad:
     published: date
 
 
-@dataclass(frozen=True)
+@dataclass
 class Market:
-    """All sales up to ``today``, newest first, and where to find them."""
+    """All sales up to ``today``, newest first, and where to find them.
+
+    A market changes only through its methods, which keep the look-ups true.
+    """
 
     name: str
     today: date
-    sales: tuple[Sale, ...]
-    by_booli_id: dict[int, Sale]
-    by_residence_id: dict[int, tuple[Sale, ...]]
-    sales_of_brf: dict[int, tuple[Sale, ...]]
+    sales: list[Sale] = field(default_factory=list)
+    by_booli_id: dict[int, Sale] = field(default_factory=dict)
+    by_residence_id: dict[int, list[Sale]] = field(default_factory=dict)
+    sales_of_brf: dict[int, list[Sale]] = field(default_factory=dict)
     ads: dict[int, Ad] = field(default_factory=dict)
     """Ads by residence id."""
     areas: dict[int, Area] = field(default_factory=dict)
+    version: int = field(default=0, compare=False)
+    """Grows with every change, so that what was found before is found to be old."""
 
     @classmethod
     def of(
         cls, name: str, sales: Iterable[Sale], *, today: date, ads: Iterable[Ad] = ()
     ) -> Market:
         """Build the look-ups over the sales that are not after ``today``."""
-        shown = sorted(
-            (sale for sale in sales if sale.sold_date <= today),
-            key=lambda sale: (sale.sold_date, sale.booli_id),
-            reverse=True,
-        )
-        homes: dict[int, list[Sale]] = defaultdict(list)
-        brfs: dict[int, list[Sale]] = defaultdict(list)
-        for sale in shown:
-            if sale.residence_id is not None:
-                homes[sale.residence_id].append(sale)
-            if sale.brf is not None:
-                brfs[sale.brf.brf_id].append(sale)
-        return cls(
-            name=name,
-            today=today,
-            sales=tuple(shown),
-            by_booli_id={sale.booli_id: sale for sale in shown},
-            by_residence_id={key: tuple(group) for key, group in homes.items()},
-            sales_of_brf={key: tuple(group) for key, group in brfs.items()},
-            ads={
-                ad.sale.residence_id: ad
-                for ad in ads
-                if ad.sale.residence_id is not None
-            },
-            areas={area.area_id: area for sale in shown for area in sale.areas},
-        )
+        market = cls(name, today)
+        shown = (sale for sale in sales if sale.sold_date <= today)
+        # In this order every sale goes last into its lists: no search for its place.
+        for sale in sorted(shown, key=newest_first):
+            market._register(sale, list.append)
+        for ad in ads:
+            market.advertise(ad)
+        market.version = 0
+        return market
+
+    def add(self, sale: Sale) -> None:
+        """Take up a sale at its place among the others."""
+        self._register(sale, lambda group, new: insort(group, new, key=newest_first))
+
+    def replace(self, old: Sale, new: Sale) -> None:
+        """Put a sale in another's place; the sold date or the url may differ."""
+        self.by_booli_id.pop(old.booli_id)
+        for group in (self.sales, *self._groups(old)):
+            del group[bisect_left(group, newest_first(old), key=newest_first)]
+        self.add(new)
+
+    def advertise(self, ad: Ad) -> None:
+        """Put a home on the market again."""
+        if ad.sale.residence_id is not None:
+            self.ads[ad.sale.residence_id] = ad
+
+    def _register(self, sale: Sale, place: Callable[[list[Sale], Sale], None]) -> None:
+        self.by_booli_id[sale.booli_id] = sale
+        for group in (self.sales, *self._groups(sale)):
+            place(group, sale)
+        self.areas.update((area.area_id, area) for area in sale.areas)
+        self.version += 1
+
+    def _groups(self, sale: Sale) -> Iterator[list[Sale]]:
+        if sale.residence_id is not None:
+            yield self.by_residence_id.setdefault(sale.residence_id, [])
+        if sale.brf is not None:
+            yield self.sales_of_brf.setdefault(sale.brf.brf_id, [])
 
     @property
     def span(self) -> str:
@@ -193,3 +212,8 @@ class Market:
         if not self.sales:
             return "no sales"
         return f"{self.sales[-1].sold_date} to {self.sales[0].sold_date}"
+
+
+def newest_first(sale: Sale) -> tuple[int, int]:
+    """Give the key of the site's own order."""
+    return -sale.sold_date.toordinal(), -sale.booli_id

@@ -1,6 +1,6 @@
 """Everything on a search page that is not a result: ads, projects, search settings.
 
-Built once at the start and kept as serialized JSON, because most of every search page
+Built once and kept as serialized JSON, because most of every search page
 is the same for all. The listings and projects here are fictional and have no pages.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -32,10 +33,14 @@ class SearchNoise:
     root_members: dict[str, orjson.Fragment]
 
 
-def search_noise() -> SearchNoise:
-    """Build the cross-sell of every search page."""
+@cache
+def search_noise(card_arguments: str) -> SearchNoise:
+    """Build the cross-sell of every search page, once for each form of its fields."""
     rng = random.Random("noise")
-    listings = [_listing(rng, FIRST_LISTING_ID + 7 * n) for n in range(LISTING_COUNT)]
+    listings = [
+        _listing(rng, FIRST_LISTING_ID + 7 * n, card_arguments)
+        for n in range(LISTING_COUNT)
+    ]
     projects = [_project(rng, FIRST_PROJECT_ID + n) for n in range(PROJECT_COUNT)]
     images = [_image(90_000_000 + n) for n in range(4 * LISTING_COUNT)]
     members: dict[str, Any] = {
@@ -88,7 +93,9 @@ def _image(number: int) -> dict[str, Any]:
     }
 
 
-def _listing(rng: random.Random, listing_id: int) -> dict[str, Any]:
+def _listing(
+    rng: random.Random, listing_id: int, card_arguments: str
+) -> dict[str, Any]:
     district = rng.choice(districts())
     area, price = rng.randint(20, 110), rng.randint(30, 180) * 50_000
     number = listing_id - FIRST_LISTING_ID
@@ -100,9 +107,7 @@ def _listing(rng: random.Random, listing_id: int) -> dict[str, Any]:
         "amenities": [],
         "blockedImages": False,
         "descriptiveAreaName": district.name,
-        'displayAttributes({"queryContext":"SERP_LIST_LISTING"})': _ad_attributes(
-            area, price
-        ),
+        f"displayAttributes{card_arguments}": _ad_attributes(area, price),
         "location": {
             "__typename": "Location",
             "region": {"__typename": "Region", "municipalityName": "Stockholm"},
@@ -121,7 +126,7 @@ def _listing(rng: random.Random, listing_id: int) -> dict[str, Any]:
         "biddingOpen": 0,
         "upcomingSale": rng.random() < 0.5,
         "tenureForm": "Bostadsrätt",
-        'agency({"queryContext":"SERP_LIST_LISTING"})': {
+        f"agency{card_arguments}": {
             "__typename": "Agency",
             "thumbnail": None,
             "url": "https://www.booli.se/maklarbyra/norrsken-makleri",

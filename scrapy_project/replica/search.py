@@ -70,7 +70,11 @@ class Query:
 
         With several areas the form of ``areaId`` is an assumption: comma separated.
         """
-        return f"searchSold({_json({'input': self.input()})})"
+        return f"searchSold({self.arguments()})"
+
+    def arguments(self) -> str:
+        """Write the search input as the cache key has it."""
+        return _json({"input": self.input()})
 
     def input(self) -> dict[str, Any]:
         """Write the search input, keys in the site's alphabetical order."""
@@ -128,16 +132,17 @@ class SoldSearch:
     """Finds sales; keeps the latest few results, as a crawl pages through one query."""
 
     def __init__(self, market: Market) -> None:
-        self._sales = market.sales
-        self._oldest_first = [sale.sold_date for sale in reversed(market.sales)]
+        self._market = market
         self._found = lru_cache(maxsize=32)(self._find)
 
     def results(self, query: Query) -> Sequence[Sale]:
-        """Find all sales that answer the query, in its order."""
-        return self._found(query.area_ids, query.filters, query.sort)
+        """Find all sales that answer the query now, in its order."""
+        version = self._market.version
+        return self._found(version, query.area_ids, query.filters, query.sort)
 
     def _find(
         self,
+        _version: int,
         area_ids: tuple[str, ...],
         filters: tuple[tuple[str, str], ...],
         sort: str,
@@ -157,12 +162,16 @@ class SoldSearch:
 
     def _within_dates(self, filters: dict[str, str]) -> Sequence[Sale]:
         """Cut the market between the sold dates asked for, newest first."""
-        count = len(self._sales)
         first = date.fromisoformat(filters.get("minSoldDate", "0001-01-01"))
         last = date.fromisoformat(filters.get("maxSoldDate", "9999-12-31"))
-        oldest = bisect_left(self._oldest_first, first)
-        newest = bisect_right(self._oldest_first, last)
-        return self._sales[count - newest : count - oldest]
+        sales = self._market.sales
+        newest = bisect_left(sales, -last.toordinal(), key=_age)
+        oldest = bisect_right(sales, -first.toordinal(), key=_age)
+        return sales[newest:oldest]
+
+
+def _age(sale: Sale) -> int:
+    return -sale.sold_date.toordinal()
 
 
 def _predicate(key: str, value: str) -> Callable[[Sale], bool] | None:

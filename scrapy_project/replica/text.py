@@ -42,6 +42,17 @@ def change_percent(percent: float) -> str:
     return f"+{grouped(percent)}%" if percent > 0 else f"{grouped(percent)}%"
 
 
+def early_change_percent(percent: float) -> str:
+    """Write a price change as in 2022 and 2023: ``-12 %``, ``-7.2%``, ``+5 %``.
+
+    Assumed: the sign of a rise, and how no change was written.
+    """
+    sign = "±" if percent == 0 else "+" if percent > 0 else ""
+    if percent == int(percent):
+        return f"{sign}{int(percent)}{NBSP}%"
+    return f"{sign}{percent}%"
+
+
 def formatted_value(**members: Any) -> dict[str, Any]:  # noqa: ANN401
     """Write a ``FormattedValue`` with the members one field has."""
     return {"__typename": "FormattedValue", **members}
