@@ -452,12 +452,19 @@ def test_har_saved_without_content_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (har(entry(HOME_URL, HOME))[:-100], "it is no complete JSON document"),
-        (b"[]", "it is JSON but no HAR"),
-        (b'{"log": {}}', "it is JSON but no HAR"),
-        (b"[" * 100_000, "it is no complete JSON document"),
-        (b"\x1f\x8bnot gzip", "it is no complete JSON document"),
-        (gzip.compress(har())[:-9], "it is no complete JSON document"),
+        (har(entry(HOME_URL, HOME))[:-100], "it is cut off in the entry at byte"),
+        (b"[]", "it is no HAR"),
+        (b"no JSON", "it is no HAR"),
+        (b'{"log": {}}', "it is no HAR"),
+        (b"[" * 100_000, "it is no HAR"),
+        (b'{"log": {"entries": [{"a" 1}]}}', "an entry of it is no JSON"),
+        (
+            b'{"log": {"entries": [{"a":' + b"[" * 9999 + b"]" * 9999 + b"}]}}",
+            "an entry of it is no JSON",
+        ),
+        (b"\x1f\x8bnot gzip", "it is no complete gzip file"),
+        (gzip.compress(har())[:-9], "it is no complete gzip file"),
+        (gzip.compress(b""), "it is no complete gzip file"),
         (har(), "none of its 0 answers is a page of sold homes"),
         (har(entry("https://example.org", HOME)), "none of its 1 answers"),
         (
@@ -469,6 +476,35 @@ def test_har_saved_without_content_says_what_to_do(tmp_path: Path) -> None:
 def test_damaged_har_says_what_it_is(text: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "a.har").write_bytes(text)
     assert reason in only_reason(tmp_path)
+
+
+def test_cut_har_gives_what_stands_before_the_cut(tmp_path: Path) -> None:
+    text = har(entry(HOME_URL, HOME), entry(SEARCH_URL, SEARCH))
+    (tmp_path / "a.har").write_bytes(text[:-300])
+    page, damage = read(tmp_path)
+    assert page.body == HOME
+    assert isinstance(damage, UnreadableSource)
+    assert "it is cut off in the entry at byte" in damage.reason
+
+
+def test_har_cut_anywhere_never_gives_half_a_page(tmp_path: Path) -> None:
+    whole = har(entry(HOME_URL, HOME))
+    file = tmp_path / "a.har"
+    for length in range(1, len(whole) - 4, 97):
+        file.write_bytes(whole[:length])
+        assert only_reason(tmp_path)
+
+
+def test_har_is_read_however_it_is_laid_out(tmp_path: Path) -> None:
+    log = json.loads(har(entry(HOME_URL, HOME)))["log"]
+    log = (
+        {"comment": 'a "[{" in it', "pages": [{"id": "1"}]}
+        | log
+        | {"entries": log["entries"]}
+    )
+    text = json.dumps({"log": log}, indent=2).encode()
+    (tmp_path / "a.har").write_bytes(b"\xef\xbb\xbf" + text)
+    assert only_page(tmp_path).body == HOME
 
 
 def test_configured_site_counts_as_booli(

@@ -1,12 +1,15 @@
-"""HAR: what the network tab of a browser's developer tools saves, one JSON document."""
+"""HAR: what the network tab of a browser's developer tools saves, as JSON."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import codecs
 import gzip
 import json
+import mmap
+import re
+import shutil
+import tempfile
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 _EXPORT_AGAIN = (
     "export it again from the developer tools' network tab, as HAR with content"
 )
+# Possessive: nothing to step back to, and so no memory, in a string of megabytes.
+_STRING_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{}"]', re.DOTALL)
+_LOG_DEPTH, _ENTRIES_DEPTH = 2, 3
 
 
 def answers_in_har(
@@ -36,44 +42,71 @@ def answers_in_har(
     DamagedSourceError
         When it is no HAR.
     """
-    entries = _at(_loaded(path), "log", "entries")
-    if not isinstance(entries, list):
-        raise DamagedSourceError(
-            f"it is JSON but no HAR (log.entries); {_EXPORT_AGAIN}"
-        )
-    for number, entry in enumerate(entries, start=1):
-        yield _answer(str(number), entry, hosts, written_at)
+    for number, entry in enumerate(_entries(_text(path)), start=1):
+        yield _answer(str(number), _parsed(entry), hosts, written_at)
 
 
-def _loaded(path: Path) -> Any:  # noqa: ANN401 - any JSON at all
+def _text(path: Path) -> mmap.mmap:
+    """Map the text into memory, which then holds of it only what is being read."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with gzip.open(path) as packed, tempfile.TemporaryFile() as unpacked:
+        try:
+            shutil.copyfileobj(packed, unpacked)
+            unpacked.flush()
+            return mmap.mmap(unpacked.fileno(), 0, access=mmap.ACCESS_READ)
+        # The last is what mmap says of no bytes at all.
+        except (EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+            raise DamagedSourceError(
+                f"it is no complete gzip file ({error}); {_EXPORT_AGAIN}"
+            ) from error
+
+
+def _entries(text: mmap.mmap) -> Iterator[bytes]:
+    """Cut out the members of ``log.entries`` one by one.
+
+    Read as one document, a HAR takes four times its size in memory, and gives nothing
+    when its end is missing.
+    """
+    depth = start = 0
+    name, is_inside = b"", False
+    for token in _STRING_OR_BRACKET.finditer(text):
+        kind = text[token.start()]
+        if kind in b"{[":
+            is_inside |= depth == _LOG_DEPTH and name == b'"entries"'
+            start = token.start() if depth == _ENTRIES_DEPTH else start
+            depth += 1
+        elif kind in b"}]":
+            depth -= 1
+            if is_inside and depth == _LOG_DEPTH:
+                return
+            if is_inside and depth == _ENTRIES_DEPTH:
+                yield text[start : token.end()]
+        elif token.end() - token.start() == 1:
+            break  # a string without an end
+        elif depth == _LOG_DEPTH:
+            name = token[0]
+    if not is_inside:
+        raise DamagedSourceError(f"it is no HAR: no log.entries; {_EXPORT_AGAIN}")
+    raise DamagedSourceError(
+        f"it is cut off in the entry at byte {start}; what stands before it was read; "
+        f"{_EXPORT_AGAIN}"
+    )
+
+
+def _parsed(entry: bytes) -> Any:  # noqa: ANN401 - any JSON at all
     try:
-        text = _unpacked(path).removeprefix(codecs.BOM_UTF8)
-        return _parsed(text)
-    except (
-        ValueError,
-        EOFError,
-        zlib.error,
-        gzip.BadGzipFile,
-        RecursionError,
-    ) as error:
-        raise DamagedSourceError(
-            f"it is no complete JSON document ({error}); {_EXPORT_AGAIN}"
-        ) from error
-
-
-def _unpacked(path: Path) -> bytes:
-    raw = path.read_bytes()
-    return gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
-
-
-def _parsed(text: bytes) -> Any:  # noqa: ANN401 - any JSON at all
-    try:
-        # Reads the bytes as they are; json would make a text of them first, of two or
-        # four bytes a character.
-        return orjson.loads(text)
+        return orjson.loads(entry)
     except orjson.JSONDecodeError:
+        pass
+    try:
         # Half an emoji in some other site's answer is refused by orjson only.
-        return json.loads(text)
+        return json.loads(entry)
+    except (ValueError, RecursionError) as error:
+        raise DamagedSourceError(
+            f"an entry of it is no JSON ({error}); {_EXPORT_AGAIN}"
+        ) from error
 
 
 def _at(value: Any, *keys: str) -> Any:  # noqa: ANN401 - any JSON at all
