@@ -138,6 +138,7 @@ card_observations as (
         coalesce(latitude, page_latitude) as latitude,
         coalesce(longitude, page_longitude) as longitude,
         true as has_own_id,
+        is_title_transfer,
         sold_date,
         observed_at
     from cards_matched
@@ -176,6 +177,7 @@ file_observations as (
         latitude,
         longitude,
         has_own_id,
+        is_title_transfer,
         sold_date,
         observed_at
     from file_sales

@@ -13,7 +13,7 @@ ranked as (
         ] -%}
             {{ '+ ' if not loop.first }}({{ column }} is not null)::integer
         {% endfor %} as known_field_count,
-        coalesce(sold_price_type = 'Lagfart', false) as is_title_transfer
+        {{ is_market_price_type() }} as is_market_price_type
     from observations
 ),
 
@@ -33,7 +33,9 @@ preferred as (
         *,
         row_number() over (
             order by
+                -- A row that is no sale never hides one.
                 is_title_transfer asc,
+                is_market_price_type desc,
                 known_field_count desc,
                 has_own_id desc,
                 sale_id asc

@@ -22,13 +22,14 @@ checked_alone as (
         *,
         case
             when is_superseded then 'superseded_observation'
+            -- A change of title (inheritance, divorce, gift) has no market price.
+            when is_title_transfer then 'title_transfer'
+            when not is_market_price_type then 'price_type_unknown'
             when duplicate_of_sale_id is not null then 'duplicate_sale'
             when address_key is null or address_key = 'adresssaknas'
                 then 'address_missing'
             when object_type is not null and object_type <> 'Lägenhet'
                 then 'not_an_apartment'
-            -- A change of title (inheritance, divorce, gift) has no market price.
-            when sold_price_type = 'Lagfart' then 'title_transfer'
             when sold_date is null then 'sold_date_missing'
             when sold_price_sek is null then 'sold_price_missing'
             when living_area_m2 is null then 'living_area_missing'
@@ -122,7 +123,11 @@ checked_locally as (
 
 select
     * exclude (
-        newest_observed_at, local_median_sek, local_median_factor, is_superseded
+        newest_observed_at,
+        local_median_sek,
+        local_median_factor,
+        is_superseded,
+        is_market_price_type
     ),
     rule is not null as is_rejected,
     case rule
@@ -130,6 +135,12 @@ select
             then
                 'A newer observation of this sale is used, seen '
                 || strftime(newest_observed_at, '%Y-%m-%d %H:%M') || '.'
+        when 'title_transfer'
+            then 'The price is that of a title transfer (Lagfart), not of a sale.'
+        when 'price_type_unknown'
+            then
+                'The price is called ' || sold_price_type
+                || ', which is none of {{ var("market_price_types") | join(", ") }}.'
         when 'duplicate_sale'
             then
                 'The same sale as ' || duplicate_of_sale_id || ': same address and '
@@ -139,8 +150,6 @@ select
             then 'The address is missing (' || coalesce(address, 'empty') || ').'
         when 'not_an_apartment'
             then 'The home is no apartment (' || object_type || ').'
-        when 'title_transfer'
-            then 'The price is that of a title transfer (Lagfart), not of a sale.'
         when 'sold_date_missing' then 'The date of the sale is missing.'
         when 'sold_price_missing' then 'The price is missing.'
         when 'living_area_missing' then 'The living area is missing.'

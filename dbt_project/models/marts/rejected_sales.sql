@@ -7,6 +7,7 @@ select
     ---------- text
     address,
     district,
+    sold_price_type,
     rule,
     reason,
     ---------- numbers
@@ -14,6 +15,8 @@ select
     living_area_m2,
     floor,
     construction_year,
+    ---------- booleans
+    is_title_transfer,
     ---------- dates
     sold_date,
     observed_at

@@ -43,6 +43,15 @@ select
     days_active,
     latitude,
     longitude,
+    -- As shown, for comparing observations.
+    price_change_sek as shown_price_change_sek,
+    price_change_pct as shown_price_change_pct,
+    price_per_m2_sek as shown_price_per_m2_sek,
+    additional_area_m2,
+    ---------- lists
+    amenities,
+    ---------- booleans
+    {{ is_title_transfer() }} as is_title_transfer,
     ---------- dates
     sold_date,
     observed_at

@@ -48,6 +48,7 @@ select
     longitude,
     ---------- booleans
     has_own_id,
+    {{ is_title_transfer() }} as is_title_transfer,
     ---------- dates
     sold_date,
     observed_at
