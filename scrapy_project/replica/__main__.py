@@ -18,6 +18,11 @@ from scrapy_project.replica.sales_file import file_market
 from scrapy_project.replica.shapes import DEFAULT_SHAPE, SHAPES
 from scrapy_project.replica.site import replica_app, truth_lines
 from scrapy_project.replica.synthetic import SALES_PER_MONTH, synthetic_market
+from scrapy_project.replica.title_transfers import (
+    HOUSE,
+    add_apartment_deeds,
+    add_houses,
+)
 from warehouse.errors import SlutprisError, exit_with
 
 if TYPE_CHECKING:
@@ -40,10 +45,12 @@ def main(arguments: list[str] | None = None) -> None:
     if options.truth:
         _export_truth(market, options.truth)
     port = listener.getsockname()[1]
+    deeds = sum(s.object_type == HOUSE and s.booli_id < 0 for s in market.sales)
     # The address comes last: who starts us as a child reads until it and has it all.
     sys.stdout.write(
         f"market: {market.name}, as of {market.today}\n"
-        f"sales: {len(market.sales)}\n"
+        f"sales: {len(market.sales) - deeds}\n"
+        f"deeds of houses: {deeds}\n"
         f"span: {market.span}\n"
         f"address: http://{HOST}:{port}\n"
     )
@@ -73,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--crawl-delay", type=_seconds, metavar="S", help="said in robots.txt")
     add("--seed", type=int, default=7, help="of the synthetic market")
     add("--sales-per-month", type=int, default=SALES_PER_MONTH, metavar="N")
+    add(
+        "--title-transfers",
+        action="store_true",
+        help="sell some apartments of the synthetic market by title transfer",
+    )
     add("--today", type=_day, default=None, metavar="YYYY-MM-DD")
     add("--truth", type=Path, metavar="OUT.jsonl", help="write the truth there first")
     add("--exit-with-parent", action="store_true", help="end when the parent ends")
@@ -106,7 +118,11 @@ def _check_shape(shape: str) -> None:
 def _market(options: argparse.Namespace) -> Market:
     today = options.today or date.today()
     if options.sales is None:
-        return synthetic_market(options.seed, today, options.sales_per_month)
+        market = synthetic_market(options.seed, today, options.sales_per_month)
+        if options.title_transfers:
+            add_apartment_deeds(market, options.seed)
+        add_houses(market, options.seed)
+        return market
     market, notes = file_market(options.sales, today)
     for note in notes:
         sys.stdout.write(f"{note}\n")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from scrapy_project.replica.market import Sale
     from scrapy_project.replica.shapes import Shape
 
+_PRICE_NAMES = {"Sista bud": "Sista budet", "Lagfart": "Köpesumman"}
+"""What a price that is no ``Slutpris`` is called; of deeds that is assumed."""
+
 
 def sold_sections(sale: Sale, shape: Shape) -> list[Entity]:
     """Write the sections of a home whose newest sale is at most a year old."""
@@ -77,8 +80,7 @@ def _point(key: str, markdown: str) -> Entity:
 
 def _sold_points(sale: Sale, shape: Shape) -> list[Entity]:
     price = grouped(sale.sold_price_sek)
-    is_bid = sale.sold_price_type == "Sista bud"
-    name = "Sista budet" if is_bid else "Slutpriset"
+    name = _PRICE_NAMES.get(sale.sold_price_type, "Slutpriset")
     change = price_change_sek(sale)
     percent = percentage_diff(sale, shape)
     points = [_point("soldPrice", f"{name} blev **{price}** kr")]

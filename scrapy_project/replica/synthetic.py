@@ -11,25 +11,22 @@ import math
 import random
 from bisect import bisect_right
 from calendar import monthrange
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from scrapy_project.replica.areas import (
-    CITY,
-    FIRST_STREET_ID,
-    district_area,
-    postcode_area,
+from scrapy_project.replica.dirt import soiled
+from scrapy_project.replica.market import Ad, Agency, Market, Sale
+from scrapy_project.replica.stock import (
+    METRES_PER_DEGREE,
+    Building,
+    Flat,
+    build_stock,
 )
-from scrapy_project.replica.market import Ad, Agency, Area, Brf, Market, Sale, Truth
 from scrapy_project.replica.stockholm import (
     AGENCY_NAMES,
     CITY_LEVEL_SEK_PER_M2,
     FIRST_AGENCY_ID,
-    MUNICIPALITY_ID,
     REFERENCE_LEVEL_SEK_PER_M2,
-    District,
-    districts,
 )
 from warehouse.errors import SlutprisError
 
@@ -44,14 +41,10 @@ LONGEST_AD_MONTHS = 4
 
 FIRST_BOOLI_ID = 900_000
 BOOLI_IDS_PER_MONTH = 30_000
-FIRST_RESIDENCE_ID = 200_000
-FIRST_BRF_ID = 10_000
 
-HOME_NOISE_SD = 0.04
 SALE_NOISE_SD = 0.06
 
 _CENTRE = (59.3310, 18.0597)
-_METRES_PER_DEGREE = 111_320.0
 _SEASON = (0.85, 0.95, 1.1, 1.1, 1.25, 1.1, 0.45, 0.95, 1.2, 1.2, 1.1, 0.75)
 _BIDDING = {
     2012: 0.04,
@@ -67,63 +60,6 @@ _BIDDING = {
     2022: 0.02,
     2023: 0.00,
 }
-_BRF_WORDS = (
-    "Ankaret",
-    "Björken",
-    "Duvan",
-    "Eken",
-    "Falken",
-    "Fyren",
-    "Granen",
-    "Hermelinen",
-    "Kastanjen",
-    "Kvarnen",
-    "Lejonet",
-    "Linden",
-    "Lärkan",
-    "Oxen",
-    "Rosen",
-    "Sjöjungfrun",
-    "Sleipner",
-    "Solrosen",
-    "Svalan",
-    "Vattumannen",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Building:
-    """A house with its co-operative."""
-
-    district: District
-    street: str
-    street_number: str
-    latitude: float
-    longitude: float
-    construction_year: int
-    floor_count: int
-    has_elevator: bool
-    quality_log: float
-    fee_log: float
-    energy_class: str | None
-    brf: Brf | None
-    areas: tuple[Area, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Flat:
-    """A home of the stock; it may be sold several times."""
-
-    residence_id: int | None
-    building: Building
-    floor: float
-    living_area_m2: float
-    additional_area_m2: float | None
-    rooms: float
-    apartment_number: str
-    amenities: tuple[str, ...]
-    quality_log: float
-    running_cost_sek_per_month: int
 
 
 def synthetic_market(
@@ -161,163 +97,6 @@ def city_level_sek_per_m2(year: int, month: int) -> float:
     right = max(1, bisect_right(points, (at, math.inf)))
     (left_at, left), (right_at, level) = points[right - 1], points[right]
     return left + (level - left) * (at - left_at) / (right_at - left_at)
-
-
-def build_stock(seed: int, size: int) -> list[Flat]:
-    """All homes that can be sold, the same for every ``today``."""
-    rng = random.Random(f"{seed}/stock")
-    weights = [district.weight for district in districts()]
-    agenda = rng.choices(districts(), weights, k=size // 8 + 1)
-    streets = _Streets(rng)
-    flats: list[Flat] = []
-    for number, district in enumerate(agenda):
-        building = _building(rng, district, streets, number)
-        while len(flats) < min(size, 8 * (number + 1)):
-            flats.append(_flat(rng, building, len(flats)))
-            if rng.random() < 0.12:
-                building = _next_door(rng, building)
-    return flats
-
-
-class _Streets:
-    """Where each street runs: a centre and a direction, drawn once."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self._lines: dict[tuple[str, str], tuple[float, float, float]] = {}
-        self._areas: dict[tuple[str, str], Area] = {}
-        for district in districts():
-            spread_m = 170.0 * math.sqrt(district.weight)
-            for street in district.streets:
-                key = (district.name, street)
-                self._lines[key] = (
-                    rng.gauss(0, spread_m),
-                    rng.gauss(0, spread_m),
-                    rng.uniform(0, math.pi),
-                )
-                street_id = FIRST_STREET_ID + len(self._areas)
-                self._areas[key] = Area(
-                    street_id, street, "streetName", MUNICIPALITY_ID
-                )
-
-    def area(self, district: District, street: str) -> Area:
-        return self._areas[district.name, street]
-
-    def place(
-        self, district: District, street: str, number: int
-    ) -> tuple[float, float]:
-        east_m, north_m, angle = self._lines[district.name, street]
-        along_m = (number - 30) * 5.0
-        east_m += along_m * math.cos(angle)
-        north_m += along_m * math.sin(angle)
-        scale = math.cos(math.radians(district.latitude))
-        return (
-            round(district.latitude + north_m / _METRES_PER_DEGREE, 7),
-            round(district.longitude + east_m / _METRES_PER_DEGREE / scale, 7),
-        )
-
-
-def _building(
-    rng: random.Random, district: District, streets: _Streets, number: int
-) -> Building:
-    street = rng.choice(district.streets)
-    house = rng.randint(1, 60)
-    latitude, longitude = streets.place(district, street, house)
-    year = rng.randint(*district.built)
-    low_rise = not district.is_inner_city and rng.random() < 0.7
-    floors = rng.randint(3, 4) if low_rise else rng.randint(4, 8)
-    postcode = f"{district.postcode_prefix}{rng.randint(20, 69)}"
-    brf = Brf(
-        FIRST_BRF_ID + number, f"BRF {rng.choice(_BRF_WORDS)} {rng.randint(1, 40)}"
-    )
-    return Building(
-        district=district,
-        street=street,
-        street_number=_house_number(rng, house),
-        latitude=latitude,
-        longitude=longitude,
-        construction_year=year,
-        floor_count=floors,
-        has_elevator=floors > 4 or year > 1975 or rng.random() < 0.25,
-        quality_log=rng.gauss(0, 0.03),
-        fee_log=rng.gauss(0, 0.18),
-        energy_class=rng.choice("BCDEEF") if rng.random() < 0.25 else None,
-        brf=brf if rng.random() < 0.92 else None,
-        areas=(
-            *CITY,
-            *district_area(district.name, district.area_id),
-            streets.area(district, street),
-            postcode_area(postcode),
-        ),
-    )
-
-
-def _house_number(rng: random.Random, house: int) -> str:
-    return f"{house}{rng.choice('ABCD')}" if rng.random() < 0.2 else str(house)
-
-
-def _next_door(rng: random.Random, building: Building) -> Building:
-    house = int(building.street_number.rstrip("ABCD")) + 2
-    return replace(
-        building,
-        street_number=_house_number(rng, house),
-        latitude=round(building.latitude + rng.uniform(-2e-4, 2e-4), 7),
-        longitude=round(building.longitude + rng.uniform(-4e-4, 4e-4), 7),
-    )
-
-
-def _flat(rng: random.Random, building: Building, number: int) -> Flat:
-    area = _living_area_m2(rng)
-    floor = _floor(rng, building)
-    odds = {
-        "balcony": 0.5,
-        "fireplace": 0.12 if building.construction_year < 1935 else 0,
-    }
-    amenities = [key for key, odd in odds.items() if rng.random() < odd]
-    if floor == 0 and rng.random() < 0.3:
-        amenities.append("patio")
-    if building.has_elevator:
-        amenities.append("elevator")
-    known_home = rng.random() < 0.65
-    return Flat(
-        residence_id=FIRST_RESIDENCE_ID + 3 * number if known_home else None,
-        building=building,
-        floor=floor,
-        living_area_m2=area,
-        additional_area_m2=float(rng.randint(2, 15)) if rng.random() < 0.03 else None,
-        rooms=_rooms(rng, area),
-        apartment_number=f"{10 + max(0, int(floor)):02d}{rng.randint(1, 6):02d}",
-        amenities=tuple(amenities),
-        quality_log=rng.gauss(0, HOME_NOISE_SD),
-        running_cost_sek_per_month=round(area * rng.uniform(4, 12) / 10) * 10,
-    )
-
-
-def _living_area_m2(rng: random.Random) -> float:
-    area = min(210.0, max(17.0, rng.lognormvariate(math.log(56), 0.38)))
-    share = rng.random()
-    if share < 0.12:
-        return math.floor(area) + 0.5
-    return round(area, 1) if share < 0.15 else float(round(area))
-
-
-def _floor(rng: random.Random, building: Building) -> float:
-    share = rng.random()
-    if share < 0.10:
-        return 0.0
-    if share < 0.13:
-        return 0.5
-    if share < 0.137:
-        return -1.0
-    if share < 0.15:
-        return 1.5
-    return float(rng.randint(1, building.floor_count))
-
-
-def _rooms(rng: random.Random, area_m2: float) -> float:
-    for limit_m2, rooms in ((33, 1.0), (62, 2.0), (86, 3.0), (115, 4.0), (160, 5.0)):
-        if area_m2 < limit_m2:
-            return rooms + (0.5 if rng.random() < 0.1 else 0.0)
-    return 6.0
 
 
 def _drawn_sales(
@@ -411,7 +190,7 @@ def _sale(rng: random.Random, flat: Flat, sold_date: date, booli_id: int) -> Ad:
         agency=Agency(FIRST_AGENCY_ID + agency, AGENCY_NAMES[agency]),
         has_half_signs=sold_date.year < 2016 and rng.random() < 0.4,
     )
-    return Ad(_soiled(rng, clean, level, expected, noise_log), _ad_day(clean, days))
+    return Ad(soiled(rng, clean, level, expected, noise_log), _ad_day(clean, days))
 
 
 def _ad_day(sale: Sale, days: int) -> date:
@@ -449,8 +228,8 @@ def _km_further_out(building: Building) -> float:
     district = building.district
 
     def km(latitude: float, longitude: float) -> float:
-        north = (latitude - _CENTRE[0]) * _METRES_PER_DEGREE / 1000
-        east = (longitude - _CENTRE[1]) * _METRES_PER_DEGREE / 1000
+        north = (latitude - _CENTRE[0]) * METRES_PER_DEGREE / 1000
+        east = (longitude - _CENTRE[1]) * METRES_PER_DEGREE / 1000
         return math.hypot(north, east * math.cos(math.radians(_CENTRE[0])))
 
     own = km(building.latitude, building.longitude)
@@ -480,85 +259,3 @@ def _list_price_sek(rng: random.Random, price_sek: int, year: int) -> int:
     """Asking prices end on 45 000 or 95 000 as a rule."""
     bidding = rng.gauss(_BIDDING.get(year, 0.03), 0.055)
     return round(price_sek / (1 + bidding) / 50_000) * 50_000 - 5_000
-
-
-def _soiled(
-    rng: random.Random,
-    clean: Sale,
-    level_sek_per_m2: float,
-    expected_sek: float,
-    noise_log: float,
-) -> Sale:
-    """Give the sale as the site shows it, with the truth beside it."""
-    dirt: dict[str, dict[str, object]] = {}
-    _leave_out(rng, dirt)
-    _mistype(rng, clean, dirt)
-    _spell_address(rng, clean, dirt)
-    changes = {
-        name: value for change in dirt.values() for name, value in change.items()
-    }
-    truth = Truth(
-        true_price_sek=clean.sold_price_sek,
-        true_address=clean.street_address or "",
-        true_living_area_m2=clean.living_area_m2,
-        true_floor=clean.floor or 0.0,
-        true_construction_year=clean.construction_year or 0,
-        true_fee_sek_per_month=clean.fee_sek_per_month or 0,
-        true_list_price_sek=clean.list_price_sek or 0,
-        index_sek_per_m2=round(level_sek_per_m2, 1),
-        expected_price_sek=round(expected_sek, 1),
-        noise_log=round(noise_log, 6),
-        dirt=tuple(dirt),
-    )
-    return replace(clean, truth=truth, **changes)
-
-
-def _leave_out(rng: random.Random, dirt: dict[str, dict[str, object]]) -> None:
-    odds: dict[str, tuple[float, tuple[str, ...]]] = {
-        "no_list_price": (0.23, ("list_price_sek", "first_price_sek")),
-        "no_floor": (0.08, ("floor",)),
-        "no_fee": (0.03, ("fee_sek_per_month",)),
-        "no_operating_cost": (0.35, ("operating_cost_sek_per_month",)),
-        "no_construction_year": (0.05, ("construction_year",)),
-        "no_rooms": (0.002, ("rooms",)),
-        "no_days_active": (0.05, ("days_active",)),
-        "no_agency": (0.01, ("agency",)),
-        "no_apartment_number": (0.4, ("apartment_number",)),
-    }
-    for name, (odd, fields) in odds.items():
-        if rng.random() < odd:
-            dirt[name] = dict.fromkeys(fields)
-
-
-def _mistype(
-    rng: random.Random, clean: Sale, dirt: dict[str, dict[str, object]]
-) -> None:
-    if rng.random() < 0.001:
-        tenfold = rng.random() < 0.5
-        price = clean.sold_price_sek
-        dirt["price_typo"] = {"sold_price_sek": price * 10 if tenfold else price // 10}
-    if rng.random() < 0.001:
-        area = clean.living_area_m2
-        wrong = rng.choice((area * 10, round(area / 10, 1), 1.0))
-        dirt["area_typo"] = {"living_area_m2": wrong}
-    if rng.random() < 0.001:
-        dirt["construction_year_typo"] = {
-            "construction_year": rng.choice((1049, 1193, 190, 2913))
-        }
-
-
-def _spell_address(
-    rng: random.Random, clean: Sale, dirt: dict[str, dict[str, object]]
-) -> None:
-    address = clean.street_address or ""
-    spelling = rng.random()
-    if spelling < 0.003:
-        dirt["no_address"] = {"street_address": "Adress saknas"}
-    elif "-" in address and spelling < 0.5:
-        dirt["hard_hyphen"] = {"street_address": address.replace("-", "\u2011")}
-    elif spelling < 0.015:
-        middle = address.find("g", 3) if "g" in address[3:] else 4
-        soft = f"{address[:middle]}\u00ad{address[middle:]}"
-        dirt["soft_hyphen"] = {"street_address": soft}
-    elif spelling < 0.03:
-        dirt["no_break_space"] = {"street_address": address.replace(" ", "\u00a0")}
