@@ -64,13 +64,14 @@ def answers_in_wacz(
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = sorted(archive.namelist())
-            for name in names:
-                if name.startswith("archive/") and name.endswith(WARC):
-                    with archive.open(name) as file:
-                        place = f"{name}#"
-                        yield from _answers(_Unpacked(file), place, hosts, written_at)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            for name in sorted(archive.namelist()):
+                if not (name.startswith("archive/") and name.endswith(WARC)):
+                    continue
+                with archive.open(name) as file:
+                    records = _Unpacked(file)
+                    yield from _answers(records, f"{name}#", hosts, written_at)
+    # The last two: a way of packing that zipfile does not know, or a password.
+    except (*_UNPACKING_ERRORS, NotImplementedError, RuntimeError) as error:
         raise DamagedSourceError(
             f"it is no complete ZIP file, as a WACZ is ({error}); export it again"
         ) from error
