@@ -1,39 +1,41 @@
 """The envelope of every page: ``__NEXT_DATA__`` and the normalised Apollo cache in it.
 
-What belongs here: references, fields whose names carry arguments, formatted numbers,
-data points and info points. What does not: which field means what (``search``,
-``listing``).
+What belongs here: the payload, references, fields whose names carry arguments, and one
+layer that reads them without trusting any type. What does not: what a value means
+(``quantities``) and which field holds it (``search``, ``listing``).
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from scrapy_project.pages.known import ROOT_KEYS
+from scrapy_project.pages.quantities import (
+    OddValueError,
+    label,
+    read_date,
+    read_home_path,
+    read_identifier,
+    read_number,
+    read_text,
+    whole,
+)
 from warehouse.errors import SlutprisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
 
 Entity = dict[str, Any]
 Json = Any
+Value = TypeVar("Value")
 
-_MARKER = b'id="__NEXT_DATA__"'
-_GROUPED_DIGITS = re.compile(r"(?<=\d)\s(?=\d{3}(?!\d))")
-_SPACES = re.compile(r"\s+")
-_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
-_EMPHASIS = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-_N = r"([+-]?\d+(?:[.,]\d+)?)"
-_DATA_POINTS = {
-    "living_area_m2": re.compile(rf"{_N}(?: ?\+ ?{_N})? m²"),
-    "rooms": re.compile(rf"{_N} rum"),
-    "floor": re.compile(rf"(?:vån {_N}|{_N} tr|BV)(?: av .+)?"),
-    "price_per_m2_sek": re.compile(rf"{_N} kr/m²"),
-    "fee_sek_per_month": re.compile(rf"{_N} kr/mån"),
-    # Known and left alone: the plot, which must never be taken for the living area.
-    "plot": re.compile(rf"{_N} m² tomt|{_N} ha(?: .+)?"),
+_MARKERS = (b'id="__NEXT_DATA__"', b"id='__NEXT_DATA__'")
+_OTHER_SHAPES = {
+    b"self.__next_f": "data in the manner of Next's App Router",
+    b"window.__APOLLO_STATE__": "window.__APOLLO_STATE__, as in 2021",
 }
 
 
@@ -44,26 +46,37 @@ class UnknownShapeError(SlutprisError):
 
 
 class MissingPayloadError(UnknownShapeError):
-    """The page carries no ``__NEXT_DATA__``: a challenge, or another kind of page."""
+    """The page carries no data: a challenge, a soft block, or a page cut off."""
 
 
 def payload_of(body: bytes) -> bytes:
     """Cut out the JSON text of the page's ``__NEXT_DATA__`` script, as served.
 
+    A body that is JSON itself, as ``/_next/data`` answers, is its own payload.
+
     Raises
     ------
     MissingPayloadError
         When the page has no such script, or it is cut off.
+    UnknownShapeError
+        When the page carries its data in another way.
     """
-    marker = body.find(_MARKER)
+    if body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return body.strip()
+    marker = max(map(body.find, _MARKERS))
     start = body.find(b">", marker) + 1
     end = body.find(b"</script>", start)
-    if marker < 0 or start == 0 or end < 0:
-        raise MissingPayloadError(
-            "the page has no complete __NEXT_DATA__ script; expected a page as a "
-            "browser gets it from booli.se"
-        )
-    return body[start:end].strip()
+    if marker >= 0 and start and end >= 0:
+        return body[start:end].strip()
+    for sign, name in _OTHER_SHAPES.items():
+        if marker < 0 and sign in body:
+            raise UnknownShapeError(
+                f"the page has {name} and no __NEXT_DATA__; the site has changed shape"
+            )
+    raise MissingPayloadError(
+        "the page has no complete __NEXT_DATA__ script; expected a page as a "
+        "browser gets it from booli.se"
+    )
 
 
 class NextData:
@@ -71,27 +84,41 @@ class NextData:
 
     Attributes
     ----------
+    envelope
+        The whole payload.
+    root
+        ``ROOT_QUERY``.
     oddities
-        Unknown texts, keys and units met while reading, counted by name; the crawl adds
-        them to its statistics.
+        What was met while reading and not understood, counted by name; the crawl adds
+        it to its statistics.
 
     Raises
     ------
     UnknownShapeError
         When the payload is not JSON, or holds no Apollo cache with a ``ROOT_QUERY``.
+    MissingPayloadError
+        When the site answers without data, or with an error of its search.
     """
 
     def __init__(self, payload: bytes) -> None:
-        try:
-            self.envelope: Entity = json.loads(payload)
-            self.cache: Entity = self.envelope["props"]["pageProps"]["__APOLLO_STATE__"]
-            self.root: Entity = self.cache["ROOT_QUERY"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnknownShapeError(
-                f"__NEXT_DATA__ holds no Apollo cache with a ROOT_QUERY ({error!r}); "
-                "the site may have changed shape"
-            ) from error
         self.oddities: Counter[str] = Counter()
+        self.envelope = _parsed(payload)
+        self.cache = _cache_of(self.envelope)
+        root = self.cache.get("ROOT_QUERY")
+        if not isinstance(root, dict):
+            raise UnknownShapeError(
+                "__NEXT_DATA__ holds no Apollo cache with a ROOT_QUERY; the site may "
+                "have changed shape"
+            )
+        self.root: Entity = root
+        for name in {key.partition("(")[0] for key in root} - ROOT_KEYS:
+            self.oddities[f"unknown_root_key/{label(name)}"] += 1
+
+    @property
+    def query(self) -> dict[str, Json]:
+        """The parameters of the page's address, as the envelope repeats them."""
+        query = self.envelope.get("query")
+        return dict(query) if isinstance(query, dict) else {}
 
     def root_queries(self, name: str) -> list[tuple[str, Any]]:
         """List the queries of that name in ``ROOT_QUERY``: (JSON arguments, value)."""
@@ -102,141 +129,257 @@ class NextData:
             if key.startswith(start)
         ]
 
-    def resolve(self, value: Json) -> Json:
-        """Follow a reference; an inline object, a null or a dead reference stays so."""
-        if isinstance(value, dict) and "__ref" in value:
-            return self.cache.get(value["__ref"])
-        return value
-
-    def field(self, entity: Entity, name: str) -> Json:
-        """Read a field, whatever arguments its name carries; variants are merged."""
-        start = f"{name}("
-        variants = [
-            self.resolve(entity[key])
-            for key in sorted(entity)
-            if key == name or key.startswith(start)
+    def root_outline(self) -> str:
+        """Say in one line what ``ROOT_QUERY`` holds, for a message."""
+        shown = [
+            f"{key.partition('(')[0]}: {self._outline(value)}"
+            for key, value in self.root.items()
+            if key != "__typename"
         ]
-        known = [variant for variant in variants if variant is not None]
-        if len(known) > 1 and all(isinstance(variant, dict) for variant in known):
-            return {k: v for variant in known for k, v in variant.items()}
-        return known[0] if known else None
+        return "; ".join(sorted(set(shown)))[:400] or "nothing"
 
-    def amenities(self, entity: Entity) -> list[str]:
+    def _outline(self, value: Json) -> str:
+        known = self.follow(value)
+        if isinstance(known, list):
+            return f"list of {self._typename(known[0])}" if known else "empty list"
+        if not isinstance(known, dict):
+            return type(known).__name__
+        lists = [
+            f".{key.partition('(')[0]} of {len(held)} {self._typename(held[0])}"
+            for key, held in known.items()
+            if isinstance(held, list) and held
+        ]
+        return f"{known.get('__typename')}{', '.join(lists)}"
+
+    def _typename(self, value: Json) -> str:
+        known = self.follow(value)
+        if isinstance(known, dict):
+            return str(known.get("__typename"))
+        return "dead references" if known is None else type(known).__name__
+
+    def follow(self, value: Json) -> Json:
+        """Follow a reference; a dead one is None, anything else stays itself."""
+        if not isinstance(value, dict) or "__ref" not in value:
+            return value
+        key = value["__ref"]
+        entity = self.cache.get(key) if isinstance(key, str) else None
+        return entity if isinstance(entity, dict) and "__ref" not in entity else None
+
+    def resolve(self, value: Json) -> Json:
+        """Follow a reference, and count it when it leads nowhere."""
+        known = self.follow(value)
+        if known is None and value is not None:
+            typename = str(value["__ref"]).partition(":")[0]
+            self.oddities[f"dead_reference/{label(typename)}"] += 1
+        return known
+
+    def merged(self, name: str, variants: list[Json]) -> Json:
+        """Merge the variants of one field that came with different arguments.
+
+        Objects are merged member by member, lists one after the other; of anything
+        else the first counts, and a different second one is counted as odd.
+        """
+        known = [self.resolve(variant) for variant in variants if variant is not None]
+        known = [variant for variant in known if variant is not None]
+        if len(known) > 1 and all(isinstance(variant, dict) for variant in known):
+            members = dict.fromkeys(key for variant in known for key in variant)
+            return {
+                key: self._one_of(name, [variant.get(key) for variant in known])
+                for key in members
+            }
+        return self._one_of(name, known)
+
+    def _one_of(self, name: str, variants: list[Json]) -> Json:
+        known = [variant for variant in variants if variant is not None]
+        if len(known) < 2:
+            return known[0] if known else None
+        if all(isinstance(variant, list) for variant in known):
+            return _joined(known)
+        if not all(_are_equal(variant, known[0]) for variant in known):
+            self.oddities[f"conflicting_variants/{name}"] += 1
+        return known[0]
+
+    def node(self, value: Json, where: str, *typenames: str) -> Node:
+        """Take a value, or what it refers to, as an object of one of these types.
+
+        Null gives an empty object; so does anything else, which is counted.
+        """
+        known = self.resolve(value)
+        if known is None:
+            return Node(self, {})
+        if not isinstance(known, dict):
+            self.oddities[f"wrong_type/{where}"] += 1
+            return Node(self, {})
+        typename = known.get("__typename")
+        if typename is None or typename in typenames:
+            return Node(self, known)
+        self.oddities[f"unknown_typename/{label(typename)}"] += 1
+        return Node(self, {})
+
+
+def _parsed(payload: bytes) -> Entity:
+    try:
+        envelope = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise UnknownShapeError(
+            f"the page's data is not JSON ({type(error).__name__}); expected a page as "
+            "a browser gets it from booli.se"
+        ) from error
+    if not isinstance(envelope, dict):
+        raise UnknownShapeError(
+            f"the page's data is a {type(envelope).__name__}; expected an object"
+        )
+    return envelope
+
+
+def _cache_of(envelope: Entity) -> Entity:
+    outer = envelope.get("props", envelope)
+    page_props = outer.get("pageProps") if isinstance(outer, dict) else None
+    if not isinstance(page_props, dict):
+        raise UnknownShapeError(
+            f"__NEXT_DATA__ holds no pageProps, but {', '.join(sorted(envelope))[:200]}"
+        )
+    if page_props.get("initialSearchError"):
+        raise MissingPayloadError(
+            "the site answered its search with an error: "
+            f"{label(page_props['initialSearchError'])}; try again later"
+        )
+    cache = page_props.get("__APOLLO_STATE__")
+    if not cache and cache in (None, {}):
+        raise MissingPayloadError(
+            "the page has no __APOLLO_STATE__, so no data: the site holds it back, or "
+            "has changed; try again later"
+        )
+    if not isinstance(cache, dict):
+        raise UnknownShapeError(
+            f"__APOLLO_STATE__ is a {type(cache).__name__}; expected an object"
+        )
+    return cache
+
+
+def _joined(lists: list[list[Json]]) -> list[Json]:
+    joined = list(lists[0])
+    for more in lists[1:]:
+        known = list(joined)
+        joined += [item for item in more if not any(_are_equal(item, k) for k in known)]
+    return joined
+
+
+def _are_equal(one: Json, other: Json) -> bool:
+    try:
+        return bool(one == other)
+    except RecursionError:  # nested beyond anything a browser is sent
+        return False
+
+
+class Node:
+    """One object of the page, read without trusting any type in it.
+
+    What is absent or null is None. What is there and not understood is None, too, and
+    counted in the page's oddities.
+    """
+
+    __slots__ = ("_argued", "data", "page")
+
+    def __init__(self, page: NextData, data: Entity) -> None:
+        self.page, self.data = page, data
+        self._argued = [key for key in data if "(" in key]
+
+    def get(self, name: str) -> Json:
+        """Read a field, whatever arguments its name carries, and follow it."""
+        value = self.data.get(name)
+        if self._argued:
+            start = f"{name}("
+            keys = [key for key in self._argued if key.startswith(start)]
+            if keys:
+                argued = [self.data[key] for key in sorted(keys)]
+                return self.page.merged(name, [value, *argued])
+        return self.page.resolve(value) if type(value) is dict else value
+
+    def has(self, name: str) -> bool:
+        """Say whether the object has the field at all, be it null."""
+        start = f"{name}("
+        return name in self.data or any(key.startswith(start) for key in self._argued)
+
+    def node(self, name: str, *typenames: str) -> Node:
+        """Read an object of one of these types; empty when there is none."""
+        return self.page.node(self.get(name), name, *typenames)
+
+    def nodes(self, name: str, *typenames: str) -> list[Node]:
+        """Read a list of objects; others, and dead references, are left out."""
+        nodes = (self.page.node(item, name, *typenames) for item in self.items(name))
+        return [node for node in nodes if node.data]
+
+    def items(self, name: str) -> list[Json]:
+        """Read a list as it is."""
+        value = self.get(name)
+        if isinstance(value, list):
+            return value
+        if value is not None:
+            self.odd(f"wrong_type/{name}")
+        return []
+
+    def number(self, name: str, column: str) -> float | None:
+        """Read a number, its text, or a ``FormattedValue``, as the column's."""
+        return self.tried(read_number, self.get(name), column)
+
+    def integer(self, name: str, column: str) -> int | None:
+        """Read a number as whole kronor, days or years."""
+        return whole(self.number(name, column))
+
+    def identifier(self, name: str, column: str) -> int | None:
+        """Read an id of the site."""
+        return self.tried(read_identifier, self.get(name), column)
+
+    def text(self, name: str) -> str | None:
+        """Read a text as shown."""
+        return self.tried(read_text, self.get(name), name)
+
+    def day(self, name: str, column: str) -> date | None:
+        """Read an ISO date."""
+        return self.tried(read_date, self.get(name), column)
+
+    def home_path(self, name: str) -> str | None:
+        """Read the path of a listing page."""
+        return self.tried(lambda value, _: read_home_path(value), self.get(name), name)
+
+    def flag(self, name: str) -> bool | None:
+        """Read true or false."""
+        value = self.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        self.odd(f"wrong_type/{name}")
+        return None
+
+    def amenities(self) -> list[str]:
         """List the keys of the home's amenities, sorted: their order means nothing."""
-        references = self.field(entity, "amenities") or []
-        return sorted(filter(None, map(self._amenity, references)))
+        keys = map(self._amenity, self.items("amenities"))
+        return sorted({key for key in keys if key})
 
     def _amenity(self, reference: Json) -> str | None:
-        known = self.resolve(reference)
-        if isinstance(known, dict) and known.get("key"):
-            return known["key"]
-        if isinstance(reference, dict) and ":" in reference.get("__ref", ""):
-            return json.loads(reference["__ref"].split(":", 1)[1]).get("key")
-        return None
+        # The key stands in the reference, as JSON: Amenity:{"key":"balcony"}.
+        key = reference.get("__ref") if isinstance(reference, dict) else None
+        if isinstance(key, str) and key not in self.page.cache:
+            try:
+                named = json.loads(key.partition(":")[2])
+            except (ValueError, RecursionError):
+                named = None
+            if isinstance(named, dict):
+                return Node(self.page, named).text("key")
+        return self.page.node(reference, "amenities", "Amenity").text("key")
 
-    def data_points(self, entity: Entity) -> dict[str, float]:
-        """Read the short texts under a card, by column name.
+    def tried(
+        self, read: Callable[[Json, str], Value | None], value: Json, column: str
+    ) -> Value | None:
+        """Read a value; what is odd about it is counted, and gives None."""
+        if value is None:
+            return None
+        try:
+            return read(value, column)
+        except OddValueError as odd:
+            self.odd(odd.oddity)
+            return None
 
-        Unknown texts are counted in ``oddities``.
-        """
-        attributes = self.field(entity, "displayAttributes") or {}
-        read: dict[str, float] = {}
-        for point in attributes.get("dataPoints") or []:
-            text = (point.get("value") or {}).get("plainText") or ""
-            values = read_data_point(text)
-            if values is None:
-                self.oddities[f"unknown_datapoint/{_SPACES.sub(' ', text)[:40]}"] += 1
-            read |= values or {}
-        return read
-
-    def info_points(self, entity: Entity) -> dict[str, str]:
-        """Read the markdown of every info point, by key; the first of a key wins."""
-        points: dict[str, str] = {}
-        for section in self.field(entity, "infoSections") or []:
-            for point in (section.get("content") or {}).get("infoPoints") or []:
-                text = (point.get("displayText") or {}).get("markdown")
-                if text:
-                    points.setdefault(point["key"], text)
-        return points
-
-
-def read_data_point(text: str) -> dict[str, float] | None:
-    """Read one short text (``74 + 6 m²``, ``vån 0,5``, ``BV``); None when unknown."""
-    plain = tidied(text)
-    for column, pattern in _DATA_POINTS.items():
-        match = pattern.fullmatch(plain)
-        if match is None:
-            continue
-        if column == "plot":
-            return {}
-        numbers = [_float(group) for group in match.groups() if group]
-        values = {column: numbers[0] if numbers else 0.0}
-        if column == "living_area_m2" and len(numbers) > 1:
-            values["additional_area_m2"] = numbers[1]
-        return values
-    return None
-
-
-def tidied(text: str) -> str:
-    """Write plain spaces, no soft hyphens, ungrouped digits and ``,5`` for ``½``."""
-    plain = _SPACES.sub(" ", text.replace("\u00ad", "").replace("\u2212", "-")).strip()
-    plain = _GROUPED_DIGITS.sub("", plain)
-    return re.sub(r"(\d*)½", lambda half: f"{half[1] or 0},5", plain)
-
-
-def number_in(text: str | None) -> float | None:
-    """Find the first number of a Swedish text; knows ``±0``, ``+/-0``, ``-12 %``."""
-    if not text:
-        return None
-    plain = tidied(text).replace("+/-", "").replace("±", "")
-    match = _NUMBER.search(plain.replace("- ", "-"))
-    return _float(match[0]) if match else None
-
-
-def _float(text: str) -> float:
-    return float(text.replace(",", "."))
-
-
-def number_of(value: Json) -> float | None:
-    """Read a ``FormattedValue``: ``raw``, else ``value``, else ``formatted``.
-
-    A plain number or text, which older releases served, is read too.
-    """
-    if isinstance(value, dict):
-        for member in ("raw", "value", "formatted"):
-            if value.get(member) is not None:
-                return number_of(value[member])
-        return None
-    if isinstance(value, bool) or value is None:
-        return None
-    return float(value) if isinstance(value, int | float) else number_in(str(value))
-
-
-def whole(number: float | None) -> int | None:
-    """Round to whole kronor, days or years; None stays None."""
-    return None if number is None else round(number)
-
-
-def emphasised(markdown: str | None) -> str | None:
-    """Find what stands in ``**...**``, the value of an info point."""
-    match = _EMPHASIS.search(markdown or "")
-    return match[1].strip() if match else None
-
-
-def date_in(text: str | None) -> date | None:
-    """Find the first ISO date of the text."""
-    match = _DATE.search(text or "")
-    return date.fromisoformat(match[0]) if match else None
-
-
-def identifier(value: Json) -> int | None:
-    """Read an id of the site (text or number, may be negative) as a number."""
-    if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
-        return int(value)
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_number else None
-
-
-def text_of(value: Json) -> str | None:
-    """Read a text as shown, without outer spaces; empty and null are None."""
-    return value.strip() or None if isinstance(value, str) else None
+    def odd(self, name: str) -> None:
+        """Count something that was not understood."""
+        self.page.oddities[name] += 1

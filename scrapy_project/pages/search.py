@@ -1,11 +1,13 @@
 """The sold search page: the echo of the query, the page count, and the cards.
 
-What does not belong here: requests, and any judgement of a card's values.
+What does not belong here: requests, how a number is read (``quantities``), and any
+judgement of a card's values.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,23 +15,29 @@ import attrs
 from web_poet import WebPage
 
 from scrapy_project.items import SaleCard
+from scrapy_project.pages.known import SALE_TYPE, SOLD_PRICE_TYPES
 from scrapy_project.pages.next_data import (
     Entity,
     Json,
     NextData,
+    Node,
     UnknownShapeError,
-    date_in,
-    identifier,
-    number_of,
     payload_of,
-    text_of,
+)
+from scrapy_project.pages.quantities import (
+    contradicts_price_per_m2,
+    label,
+    plausible,
+    read_data_point,
     whole,
+    wording,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RESULTS_PER_PAGE = 35
+_MOST_SALES = 1_000_000_000
 
 
 @attrs.frozen
@@ -58,7 +66,7 @@ class SearchPage(WebPage[SaleCard]):
 
     @cached_property
     def payload(self) -> bytes:
-        """The page's ``__NEXT_DATA__``, as served."""
+        """The page's data as JSON, as served."""
         return payload_of(bytes(self.response.body))
 
     @cached_property
@@ -66,46 +74,79 @@ class SearchPage(WebPage[SaleCard]):
         """The parsed payload."""
         return NextData(self.payload)
 
+    @property
+    def oddities(self) -> Counter[str]:
+        """What was not understood, by name; complete once the cards were read."""
+        return self.data.oddities
+
     @cached_property
-    def _result(self) -> tuple[Entity, Entity]:
+    def suspicions(self) -> Counter[str]:
+        """Values that contradict each other, by name; complete with the cards."""
+        return Counter()
+
+    @cached_property
+    def _result(self) -> tuple[Entity, Node, list[Json]]:
         found = self.data.root_queries("searchSold")
         try:
             ((arguments, value),) = found
-            query, result = json.loads(arguments)["input"], self.data.resolve(value)
-            result["result"], result["pages"], result["totalCount"]
-        except (ValueError, KeyError, TypeError) as error:
+            query = json.loads(arguments)["input"]
+            result = self.data.node(value, "searchSold", "SearchSoldResult")
+            references = result.data["result"] or []
+            result.data["pages"], result.data["totalCount"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UnknownShapeError(
-                f"expected one searchSold(...) with input, result, pages and totalCount"
-                f" in ROOT_QUERY, found {len(found)} ({error!r})"
+                "expected one searchSold(...) with input, result, pages and totalCount "
+                f"in ROOT_QUERY, found {self.data.root_outline()}"
             ) from error
-        return query, result
+        if not isinstance(query, dict) or not isinstance(references, list):
+            raise UnknownShapeError(
+                "expected the input of searchSold(...) to be an object and its result "
+                f"a list, found {type(query).__name__} and {type(references).__name__}"
+            )
+        return query, result, references
 
     @cached_property
     def echo(self) -> SearchEcho:
         """The query as the site understood it, from the cache key of the result."""
-        query, _ = self._result
+        query, _, _ = self._result
         areas = query.get("areaId") or query.get("areaIds") or ""
-        ids = areas if isinstance(areas, list) else str(areas).split(",")
-        return SearchEcho(
-            area_ids=frozenset(map(str, ids)),
-            filters={f["key"]: _joined(f["value"]) for f in query.get("filters") or []},
-            page=int(query.get("page") or 1),
-            is_sorted=bool(query.get("sort") or query.get("ascending")),
-        )
+        try:
+            return SearchEcho(
+                area_ids=frozenset(_joined(areas).split(",")),
+                filters={f["key"]: _joined(f["value"]) for f in query["filters"] or []},
+                page=int(query.get("page") or 1),
+                is_sorted=bool(query.get("sort") or query.get("ascending")),
+            )
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise UnknownShapeError(
+                "expected filters with key and value, and a page number, in the input "
+                f"of searchSold(...); got {type(error).__name__} on {label(error)}"
+            ) from error
 
     @property
     def page_count(self) -> int:
         """Pages of this search, as the site says."""
-        return int(self._result[1]["pages"])
+        return self._total("pages")
 
     @property
     def total_count(self) -> int:
         """Sales of this search, as the site says."""
-        return int(self._result[1]["totalCount"])
+        return self._total("totalCount")
+
+    def _total(self, name: str) -> int:
+        total = self._result[1].data[name]
+        if type(total) is str and total.isascii() and total.isdigit():
+            total = int(total[:12])
+        if type(total) is not int or not 0 <= total <= _MOST_SALES:
+            raise UnknownShapeError(
+                f"expected {name} of searchSold(...) to be a whole number, found "
+                f"{label(total)}"
+            )
+        return total
 
     @cached_property
     def _read(self) -> tuple[list[SaleCard], list[UnreadableCard]]:
-        references = self._result[1]["result"] or []
+        references = self._result[2]
         if not references and self.total_count and self.echo.page <= self.page_count:
             raise UnknownShapeError(
                 f"the page says {self.total_count} sales but lists none"
@@ -134,7 +175,7 @@ class SearchPage(WebPage[SaleCard]):
 
     @property
     def unreadable(self) -> list[UnreadableCard]:
-        """Cards that lack an id, a url, a date or a price."""
+        """Cards that lack an id, a url, a date or a price, or have an unlikely one."""
         return self._read[1]
 
     def _card_or_reason(
@@ -142,71 +183,46 @@ class SearchPage(WebPage[SaleCard]):
     ) -> SaleCard | UnreadableCard:
         entity = self.data.resolve(reference)
         if not isinstance(entity, dict):
-            return UnreadableCard(
-                position, "result", "the reference leads nowhere", reference
-            )
-        if entity.get("__typename") != "SoldProperty":
-            reason = f"expected a SoldProperty, got {entity.get('__typename')}"
+            reason = "the reference leads to no object"
+            return UnreadableCard(position, "result", reason, reference)
+        card = self.data.node(reference, "result", SALE_TYPE)
+        if card.data.get("__typename") != SALE_TYPE:
+            reason = f"expected a {SALE_TYPE}, got {label(entity.get('__typename'))}"
             return UnreadableCard(position, "__typename", reason, entity)
-        values = self._values(entity)
-        for field, key in _REQUIRED.items():
-            if values[field] is None:
-                reason = f"expected {key}, got {entity.get(key)!r}"
+        values = self._values(card)
+        for column, key in _REQUIRED.items():
+            if values[column] is None:
+                reason = f"expected {key}, got {label(entity.get(key))!r}"
                 return UnreadableCard(position, key, reason, entity)
-        return SaleCard(**values)
+        read = SaleCard(**values)
+        self._check(read)
+        return read
 
-    def _values(self, entity: Entity) -> dict[str, Any]:
-        field, points = self.data.field, self.data.data_points(entity)
-        location = field(entity, "location") or {}
+    def _check(self, card: SaleCard) -> None:
+        price, area = card.sold_price_sek, card.living_area_m2
+        if contradicts_price_per_m2(price, area, card.price_per_m2_sek):
+            self.suspicions["sqm_check_failed"] += 1
+
+    def _values(self, card: Node) -> dict[str, Any]:
+        region = card.node("location", "Location").node("region", "Region")
+        points = _data_points(card)
         return {
-            "booli_id": identifier(entity.get("booliId") or entity.get("id")),
-            "url": text_of(entity.get("url")),
-            "street_address": text_of(entity.get("streetAddress")),
-            "descriptive_area_name": text_of(entity.get("descriptiveAreaName")),
-            "municipality_name": text_of(
-                (location.get("region") or {}).get("municipalityName")
+            "booli_id": card.identifier(
+                "id" if card.data.get("booliId") is None else "booliId", "booli_id"
             ),
-            "object_type": text_of(entity.get("objectType")),
-            "sold_price_type": text_of(entity.get("soldPriceType")),
-            "sold_date": date_in(entity.get("soldDate")),
-            "days_active": whole(number_of(entity.get("daysActive"))),
-            "latitude": number_of(entity.get("latitude")),
-            "longitude": number_of(entity.get("longitude")),
-            "amenities": self.data.amenities(entity),
-            **self._prices(entity, points),
-            **self._measures(entity, points),
-        }
-
-    def _prices(self, entity: Entity, points: dict[str, float]) -> dict[str, Any]:
-        def kronor(key: str) -> int | None:
-            return whole(number_of(self.data.field(entity, key)))
-
-        per_m2 = points.get("price_per_m2_sek")
-        percentage = self.data.field(entity, "soldPricePercentageDiff")
-        return {
-            "sold_price_sek": kronor("soldPrice"),
-            "list_price_sek": kronor("listPrice"),
-            "price_change_sek": kronor("soldPriceAbsoluteDiff"),
-            "price_change_pct": number_of(percentage),
-            "price_per_m2_sek": kronor("soldSqmPrice")
-            if per_m2 is None
-            else whole(per_m2),
-            "fee_sek_per_month": whole(points.get("fee_sek_per_month")),
-        }
-
-    def _measures(self, entity: Entity, points: dict[str, float]) -> dict[str, Any]:
-        # Releases up to 2025-01 served these as fields of the card.
-        fields = {
-            "living_area_m2": "livingArea",
-            "additional_area_m2": "additionalArea",
-            "rooms": "rooms",
-            "floor": "floor",
-        }
-        return {
-            column: points[column]
-            if column in points
-            else number_of(self.data.field(entity, key))
-            for column, key in fields.items()
+            "url": card.home_path("url"),
+            "street_address": card.text("streetAddress"),
+            "descriptive_area_name": card.text("descriptiveAreaName"),
+            "municipality_name": region.text("municipalityName"),
+            "object_type": card.text("objectType"),
+            "sold_price_type": sold_price_type(card),
+            "sold_date": card.day("soldDate", "sold_date"),
+            "days_active": card.integer("daysActive", "days_active"),
+            "latitude": card.number("latitude", "latitude"),
+            "longitude": card.number("longitude", "longitude"),
+            "amenities": card.amenities(),
+            **_prices(card, points),
+            **_measures(card, points),
         }
 
 
@@ -216,7 +232,72 @@ _REQUIRED = {
     "sold_date": "soldDate",
     "sold_price_sek": "soldPrice",
 }
+# Releases up to 2025-01 served these as fields of the card.
+_MEASURES = {
+    "living_area_m2": "livingArea",
+    "additional_area_m2": "additionalArea",
+    "rooms": "rooms",
+    "floor": "floor",
+}
+
+
+def sold_price_type(node: Node) -> str | None:
+    """Read what kind of price it is; a new kind is kept as shown, and counted."""
+    kind = node.text("soldPriceType")
+    if kind is not None and kind not in SOLD_PRICE_TYPES:
+        node.odd(f"unknown_sold_price_type/{wording(kind)}")
+    return kind
+
+
+def _data_points(card: Node) -> dict[str, float]:
+    """Read the short texts under a card, by column; the first of a kind counts."""
+    attributes = card.node("displayAttributes", "DisplayAttributes")
+    if not attributes.data and not card.has("livingArea"):
+        card.odd("missing/displayAttributes")
+    read: dict[str, float] = {}
+    for point in attributes.nodes("dataPoints", "DataPoint"):
+        shown = point.node("value", "DisplayText").text("plainText")
+        if shown is None:
+            card.odd("missing/plainText")
+            continue
+        values = read_data_point(shown)
+        if values is None:
+            card.odd(f"unknown_datapoint/{wording(shown)}")
+            continue
+        for column, value in values:
+            _keep(card, read, column, value)
+    return read
+
+
+def _keep(card: Node, read: dict[str, float], column: str, value: float) -> None:
+    number = card.tried(plausible, value, column)
+    if number is not None and read.setdefault(column, number) != number:
+        card.odd(f"conflicting_datapoints/{column}")
+
+
+def _prices(card: Node, points: dict[str, float]) -> dict[str, Any]:
+    per_m2 = points.get("price_per_m2_sek")
+    if per_m2 is None:
+        per_m2 = card.number("soldSqmPrice", "price_per_m2_sek")
+    return {
+        "sold_price_sek": card.integer("soldPrice", "sold_price_sek"),
+        "list_price_sek": card.integer("listPrice", "list_price_sek"),
+        "price_change_sek": card.integer("soldPriceAbsoluteDiff", "price_change_sek"),
+        "price_change_pct": card.number("soldPricePercentageDiff", "price_change_pct"),
+        "price_per_m2_sek": whole(per_m2),
+        "fee_sek_per_month": whole(points.get("fee_sek_per_month")),
+    }
+
+
+def _measures(card: Node, points: dict[str, float]) -> dict[str, Any]:
+    return {
+        column: points[column] if column in points else card.number(key, column)
+        for column, key in _MEASURES.items()
+    }
 
 
 def _joined(value: Json) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    values = value if isinstance(value, list) else [value]
+    if any(isinstance(one, list | dict) for one in values):
+        raise TypeError("a value of a filter is an object")
+    return ",".join(map(str, values))
