@@ -25,8 +25,10 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from scrapy_project.replica import unknown_shape
+from scrapy_project.replica.compression import MINIMUM_SIZE, BrotliMiddleware
 from scrapy_project.replica.control import Control, truth_lines
 from scrapy_project.replica.drift import Drift, DriftMiddleware
+from scrapy_project.replica.graphql import GraphqlError, answer
 from scrapy_project.replica.limits import Limits, LimitsMiddleware
 from scrapy_project.replica.page_data import PageData
 from scrapy_project.replica.requests_log import RequestLog, RequestLogMiddleware
@@ -47,6 +49,7 @@ Disallow: /mail/
 """
 _GZIP_LEVEL = 1
 """The fastest: a crawl on the same machine waits for it."""
+_DATA = "/_next/data/{build_id}/sv"
 _LISTING_PATH = re.compile(r"/(bostad|annons|lagfart)/(-?\d+)(?:\.json)?$")
 
 
@@ -63,7 +66,12 @@ def replica_app(
             Middleware(RequestLogMiddleware, log=site.log),
             Middleware(LimitsMiddleware, limits=site.limits),
             Middleware(DriftMiddleware, drift=site.drift),
-            Middleware(GZipMiddleware, minimum_size=500, compresslevel=_GZIP_LEVEL),
+            Middleware(BrotliMiddleware),
+            Middleware(
+                GZipMiddleware,
+                minimum_size=MINIMUM_SIZE,
+                compresslevel=_GZIP_LEVEL,
+            ),
         ],
         exception_handlers={404: site.answer_not_found},
     )
@@ -90,6 +98,11 @@ class _Site:
             Route("/annons/{number:int}", self.listing_page),
             Route("/lagfart/-{number:int}", self.listing_page),
             Route("/bostadsrattsforening/{number:int}", self.brf_page),
+            Route(f"{_DATA}/sok/slutpriser.json", self.search_data),
+            Route(f"{_DATA}/bostad/{{number:int}}.json", self.listing_data),
+            Route(f"{_DATA}/annons/{{number:int}}.json", self.listing_data),
+            Route(f"{_DATA}/lagfart/-{{number:int}}.json", self.listing_data),
+            Route("/graphql", self.graphql, methods=["POST"]),
         ]
 
     async def robots(self, request: Request) -> Response:
@@ -139,6 +152,39 @@ class _Site:
             {"__APOLLO_STATE__": state},
         )
 
+    async def search_data(self, request: Request) -> Response:
+        return self._data(
+            request, self.pages.search(request.query_params.multi_items())
+        )
+
+    async def listing_data(self, request: Request) -> Response:
+        found = self.pages.home(*_listing(request.url.path))
+        return self._data(request, found and {"__APOLLO_STATE__": found[1]})
+
+    def _data(self, request: Request, props: dict[str, Any] | None) -> Response:
+        """Serve a page's properties alone, to who knows the build they belong to."""
+        shape = self.pages.shape
+        # The App Router has none of these addresses.
+        if request.path_params["build_id"] != shape.build_id or not shape.is_known:
+            return self._not_found()
+        if props is None:
+            return _json({"notFound": True}, 404)
+        return _json({"pageProps": props, "__N_SSP": True})
+
+    async def graphql(self, request: Request) -> Response:
+        if self.is_graphql_closed:
+            return Response("Forbidden", 403)
+        try:
+            asked = orjson.loads(await request.body())
+        except orjson.JSONDecodeError:
+            return _json({"errors": [{"message": "POST body is no JSON"}]}, 400)
+        if not isinstance(asked, dict) or "__schema" in str(asked.get("query")):
+            return _json({"errors": [{"message": "Internal Server Error"}]}, 500)
+        try:
+            return _json({"data": answer(self.pages, asked)})
+        except GraphqlError as error:
+            return _json({"errors": [{"message": str(error)}]})
+
     async def answer_not_found(self, _request: Request, _error: Exception) -> Response:
         return self._not_found()
 
@@ -184,6 +230,10 @@ def _joined(parameters: list[tuple[str, str]]) -> dict[str, str | list[str]]:
     for key, value in parameters:
         values.setdefault(key, []).append(value)
     return {key: v[0] if len(v) == 1 else v for key, v in values.items()}
+
+
+def _json(value: object, status_code: int = 200) -> Response:
+    return Response(orjson.dumps(value), status_code, media_type="application/json")
 
 
 def _html(title: str, data: dict[str, Any]) -> bytes:
