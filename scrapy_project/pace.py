@@ -23,7 +23,7 @@ CLOSE_ENOUGH = 1.03
 # How many refusals after the first the search for the rate may cost.
 FREE_REFUSALS = 3
 MAX_REFUSED_SHARE = 0.008
-SLOWER = 1.5
+SLOWER, SLIGHTLY_SLOWER = 1.5, 1.03
 # Bounds that cross by less are the clocks' doing, not a site that changed.
 CROSSING = 1.03
 
@@ -156,9 +156,8 @@ class Pace:
         if low > high * CROSSING:
             low, high = found
         if low > high * CROSSING:
-            # No bucket of that size explains it: the site has become slower.
-            self._capacity = 1.0
-            high = min(before, self._stretch.largest_rate(refused_s, 1.0))
+            # No bucket as fast as before explains it: the site has become slower.
+            high = min(before, found[1])
             low = self._proven = high / SLOWER
         self._low, self._high = min(low, high), high
         low = self._low or high / 10
@@ -166,12 +165,16 @@ class Pace:
         self._growth = min(MAX_GROWTH, 1 + (width - 1) / 10)
         if width < CLOSE_ENOUGH:
             self._growth = 1.0
-        rate = low * (1 + 0.3 * (width - 1)) if self._may_search else low * 0.99
-        self.rate_per_s = max(min(rate, before), min(self._proven, high))
+        rate = min(before, low * (1 + 0.3 * (width - 1)))
+        if not self._may_search:
+            # Refused more often than the search for the rate accounts for.
+            rate = min(rate, low) / SLIGHTLY_SLOWER
+            self._proven = min(self._proven, rate)
+        self.rate_per_s = max(rate, min(self._proven, high))
 
     def _bounds(self, refused_s: float) -> tuple[float, float]:
         """Bounds of the rate; the capacity, known but for the rate, narrows them."""
-        low, high = self._proven, MAX_RATE_PER_S
+        low, high = self._proven, self._high
         for _ in range(4):
             high = self._stretch.largest_rate(refused_s, self._capacity_at(high))
             found = self._stretch.smallest_rate(self._capacity_at(low))
