@@ -224,7 +224,7 @@ def test_source_saved_from_firefox_gives_the_page_itself(tmp_path: Path) -> None
         ("<title>Vänta…</title>".encode(), "it is a challenge"),
         (HOME[: len(HOME) // 2], "it is cut off inside its data"),
         (b"<html>hello</html>", "it has no __NEXT_DATA__"),
-        (b"<script>self.__next_f.push([1])</script>", "a way this version cannot read"),
+        (b"<script>self.__next_f.push([1])</script>", "keep the file, and report it"),
         (document({"props": {"pageProps": {}}}), "it is a page without homes"),
         (
             saved_from("https://www.hemnet.se/salda") + HOME,

@@ -11,7 +11,11 @@ from typing import Any
 
 import orjson
 
-from scrapy_project.pages.next_data import MissingPayloadError, payload_of
+from scrapy_project.pages.next_data import (
+    MissingPayloadError,
+    UnknownShapeError,
+    payload_of,
+)
 from scrapy_project.saved_pages.addresses import asked_by
 
 SAVE_AGAIN = (
@@ -36,6 +40,8 @@ def fault_of(body: bytes) -> str:
         has_homes = b"__APOLLO_STATE__" in payload_of(body)
     except MissingPayloadError:
         return _fault_without_payload(body)
+    except UnknownShapeError as error:
+        return f"{error}; keep the file, and report it"
     if has_homes:
         return ""
     return f"it is a page without homes; expected sold homes of booli.se; {SAVE_AGAIN}"
@@ -49,13 +55,8 @@ def _fault_without_payload(body: bytes) -> str:
             "it is a challenge ('Just a moment...'), not a page; wait in the browser "
             "until the page itself shows, then save that"
         )
-    if b'id="__NEXT_DATA__"' in body:
+    if b"__NEXT_DATA__" in body:
         return f"it is cut off inside its data; {SAVE_AGAIN}"
-    if b"self.__next_f" in body:
-        return (
-            "it has no __NEXT_DATA__ but self.__next_f: the site builds its pages in "
-            "a way this version cannot read; keep the file, and report it"
-        )
     return f"it has no __NEXT_DATA__, as every page of booli.se has; {SAVE_AGAIN}"
 
 
