@@ -114,6 +114,7 @@ def test_formatted_value_prefers_raw_then_value_then_text(
         ("ca 64 m²", None),
         ("60-64 m²", None),
         ("64 m² eller mer", None),
+        ("74 + ½6 m²", None),
         ("12 3456 kr/m²", None),
     ],
 )
@@ -231,7 +232,7 @@ def test_new_member_of_the_root_query_is_counted() -> None:
         (("daysActive", "Den var borta i **3** dagar"), "days_active",
          "unknown_infotext/daysActive/Den var borta i **#** dagar"),
         (("daysActive", "Bostaden var till salu i **3** veckor"), "days_active",
-         "unknown_text/days_active/# veckor"),
+         "unknown_unit/days_active/veckor"),
         (("energyScore", "Huset har **energiklass Z**"), "energy_class",
          "unknown_infotext/energyScore/energiklass Z"),
     ],

@@ -59,7 +59,7 @@ class InfoPoints:
         value, tail = sentence
         if key == "daysActive" and not self._is_about_the_ad(key):
             return None
-        return self.root.tried(read_number, f"{value} {tail}".strip(), column)
+        return self.root.tried(read_number, {"value": value, "unit": tail}, column)
 
     def _is_about_the_ad(self, key: str) -> bool:
         # "snart till salu" counts the days before the ad, a different quantity.

@@ -78,13 +78,13 @@ _SQM_TOLERANCE_SEK = 150
 """The site rounds to 100; one step more covers areas it shows rounded."""
 
 _SPACES = re.compile(r"\s+")
-_HALF = re.compile(r"([0-9]*) ?½")
+_HALF = re.compile(r"([0-9]*) ?½(?![0-9])")
 _DIGITS = re.compile(r"[0-9]+")
 _WHOLE = r"(?:[0-9]{1,3}(?: [0-9]{3})+|[0-9]+)"
 _NUMBER = re.compile(
     rf"(?P<sign>\+/-|[+±-])? ?(?P<whole>{_WHOLE})(?:[.,](?P<part>[0-9]+))?"
 )
-_ID = re.compile(r"-?[0-9]{1,13}")
+_ID = re.compile(r"-?[1-9][0-9]{0,12}|0")
 _ISO_DATE = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?"
 )
