@@ -25,6 +25,9 @@ WHAT_TO_DO = (
     "or save the pages from an ordinary browser and run: scrapy crawl booli -a "
     "pages=DIR"
 )
+SOFT_BLOCKS = ("no_next_data", "no_apollo_state", "search_error")
+# Before every other request: what follows depends on its answer.
+PRIORITY_SECOND_TRY = 1000
 _HEADERS = {
     "cf-mitigated": "a Cloudflare challenge",
     "x-amzn-waf-action": "an AWS WAF challenge",
@@ -92,11 +95,13 @@ class ChallengeMiddleware:
             return response
         if kind == "truncated":
             return self._again(request, response)
-        is_soft = response.status == 200 and not marker_of(response)
+        is_soft = kind in SOFT_BLOCKS and not marker_of(response)
         if is_soft and not request.meta.get("is_second_try"):
             self._crawler.stats.inc_value("booli/asked_again")
             meta = request.meta | {"is_second_try": True}
-            return request.replace(meta=meta, dont_filter=True)
+            return request.replace(
+                meta=meta, dont_filter=True, priority=PRIORITY_SECOND_TRY
+            )
         self._crawler.stats.inc_value(f"booli/challenge/{kind}")
         self._challenged = ChallengedError(
             f"{response.url} answered {_described(response, kind)}; {WHAT_TO_DO}"
