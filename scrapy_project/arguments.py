@@ -18,12 +18,15 @@ from pydantic import (
     model_validator,
 )
 
+from scrapy_project.saved_pages import has_saved_pages
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FIRST_DATE = date(2012, 1, 1)
+UNSETTLED_DAYS = 45
+"""Sales are reported late, and bids become final prices, for about so long."""
 
 
 class CrawlArgumentError(SlutprisError):
@@ -63,6 +66,13 @@ class CrawlArguments(BaseModel):
     to_date: Annotated[IsoDate, Field(alias="to", default_factory=_yesterday)]
     """The last sold date, inclusive; yesterday by default, as today is not over."""
 
+    mode: Literal["bulk", "daily"] = "bulk"
+    """``bulk`` reads what has not landed; ``daily`` reads the last days again, for
+    late sales, bids that became prices, and corrections."""
+
+    days: Annotated[int, Field(ge=1, le=3660)] | None = None
+    """How many days back ``daily`` reads again: 45 by default, 365 once a month."""
+
     details: Literal["none", "recent", "all"] = "recent"
     """Whose listing pages to read: nobody's, of the last 12 months' sales, all."""
 
@@ -74,11 +84,33 @@ class CrawlArguments(BaseModel):
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
+        self._check_mode()
         if self.from_date > self.to_date:
             raise ValueError(f"from={self.from_date} is after to={self.to_date}")
-        if self.pages is not None and not any(self.pages.glob("*.html")):
-            raise ValueError(f"pages={self.pages} is no folder with .html files in it")
+        if self.pages is not None and not has_saved_pages(self.pages):
+            raise ValueError(
+                f"pages={self.pages} is no folder with saved pages in it "
+                "(.html, .har or .warc)"
+            )
         return self
+
+    def _check_mode(self) -> None:
+        given = self.model_fields_set
+        if self.mode == "bulk" and self.days is not None:
+            raise ValueError("days= belongs to mode=daily; bulk takes from= and to=")
+        if self.mode == "daily" and given & {"from_date", "pages"}:
+            raise ValueError(
+                "mode=daily reads the last days= up to to=; "
+                "from= and pages= belong to mode=bulk"
+            )
+
+    @property
+    def sold_dates(self) -> tuple[date, date]:
+        """First and last sold date to read, both inclusive."""
+        if self.mode == "bulk":
+            return self.from_date, self.to_date
+        days = self.days or UNSETTLED_DAYS
+        return self.to_date - timedelta(days=days - 1), self.to_date
 
     @classmethod
     def parse(cls, given: Mapping[str, str]) -> Self:
@@ -94,8 +126,8 @@ class CrawlArguments(BaseModel):
         except ValidationError as error:
             problems = "; ".join(map(_explained, error.errors()))
             raise CrawlArgumentError(
-                f"{problems}. Known: from=YYYY-MM-DD to=YYYY-MM-DD "
-                "details=none|recent|all areas=1[,2...] pages=DIR"
+                f"{problems}. Known: mode=bulk|daily from=YYYY-MM-DD to=YYYY-MM-DD "
+                "days=N details=none|recent|all areas=1[,2...] pages=DIR"
             ) from error
 
 

@@ -15,13 +15,12 @@ from scrapy import signals
 from scrapy.exceptions import NotConfigured
 from scrapy.utils.asyncio import create_looping_call
 
+from scrapy_project.progress import progress_line
 from scrapy_project.spiders.booli import BooliSpider
 
 if TYPE_CHECKING:
     from rich.status import Status
     from scrapy.crawler import Crawler
-
-    from scrapy_project.spiders.booli import Progress as Counts
 
 logger = logging.getLogger(__name__)
 
@@ -77,29 +76,3 @@ class Progress:
             self._status.update(line)
         else:
             logger.info(line)
-
-
-def progress_line(counts: Counts, elapsed_s: float) -> str:
-    """One line for a person; the time left counts the pages known so far."""
-    pages = counts.search_pages + counts.listings_done
-    rate = pages / elapsed_s if elapsed_s > 0 else 0.0
-    return (
-        f"{counts.windows_done}/{counts.windows} windows, {counts.cards} sales, "
-        f"{counts.listings_done}/{counts.listings} listing pages, "
-        f"{counts.homes} homes; {rate:.1f} pages/s, {_time_left(counts, rate)}"
-    )
-
-
-def _time_left(counts: Counts, rate: float) -> str:
-    windows_left = counts.windows - counts.windows_done
-    done = max(1, counts.windows_done)
-    # Windows not read yet will bring as many pages and homes as those read so far.
-    per_window = (counts.search_pages + counts.listings) / done
-    pages_left = counts.listings - counts.listings_done + windows_left * per_window
-    if pages_left <= 0:
-        return "nothing left"
-    if not rate or (windows_left and not counts.windows_done):
-        return "time left unknown"
-    minutes, seconds = divmod(round(pages_left / rate), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02} left"

@@ -14,8 +14,15 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import orjson
 
-from warehouse.crawl_store import CrawlStore, Row, SearchScope, utc_now
+from warehouse.crawl_store import (
+    CardChanges,
+    CrawlStore,
+    Row,
+    SearchScope,
+    utc_now,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -79,20 +86,21 @@ class Landing:
         self._run_id = store.run.run_id
         self._pages: list[Row] = []
         self._homes: list[Row] = []
+        self._ledger: list[Row] = []
 
     def land_window(
         self,
         scope: SearchScope,
         window: LandedWindow,
         pages: Iterable[ReadSearchPage] = (),
-    ) -> int:
-        """Land the window and its pages; returns the number of new observations."""
+    ) -> CardChanges:
+        """Land the window and its pages; tells what its cards changed."""
         rows = self._search_rows(pages)
         card_count = len({card["booli_id"] for card in rows["cards"]})
         ledger = attrs.asdict(window) | {"card_count": card_count}
         return self.store.land_window(scope, ledger, **rows)
 
-    def land_search_page(self, page: ReadSearchPage) -> int:
+    def land_search_page(self, page: ReadSearchPage) -> CardChanges:
         """Land one search page that belongs to no window."""
         return self.store.land_search_pages(**self._search_rows([page]))
 
@@ -100,6 +108,7 @@ class Landing:
         """Add a listing page, with its home unless it was gone; lands when full."""
         sha256 = page.sha256
         self._pages.append(self._page_row(page, sha256))
+        self._ledger.append(self._ledger_row(page, home))
         if home is not None:
             self._homes.append(self._observed(home, page, sha256))
         if len(self._pages) >= HOMES_PER_TRANSACTION:
@@ -109,19 +118,17 @@ class Landing:
         """Land the homes that wait."""
         pages, self._pages = self._pages, []
         homes, self._homes = self._homes, []
+        ledger, self._ledger = self._ledger, []
         if pages:
-            self.store.land_homes(pages=pages, homes=homes)
+            self.store.land_homes(pages=pages, homes=homes, ledger=ledger)
 
     def quarantine_page(self, page: ServedPage, reason: str) -> None:
         """Keep a whole page that no page object understood."""
-        record = page.payload.decode("utf-8", "replace") if page.payload else None
-        self.store.quarantine(
-            [
-                self._quarantine_row(
-                    page.url, page.sha256 or page.url, -1, None, reason, record
-                )
-            ]
+        record = _as_json(page.payload) if page.payload else None
+        row = self._quarantine_row(
+            page.url, page.sha256 or page.url, -1, None, reason, record
         )
+        self.store.quarantine([row])
 
     def _search_rows(self, pages: Iterable[ReadSearchPage]) -> dict[str, list[Row]]:
         rows: dict[str, list[Row]] = {"pages": [], "cards": [], "quarantined": []}
@@ -132,7 +139,7 @@ class Landing:
                 row = self._observed(card, read.page, sha256)
                 rows["cards"].append(row | {"page_url": read.page.url})
             for bad in read.unreadable:
-                record = json.dumps(bad.record, ensure_ascii=False)
+                record = _as_json(json.dumps(bad.record).encode())
                 rows["quarantined"].append(
                     self._quarantine_row(
                         read.page.url,
@@ -153,6 +160,16 @@ class Landing:
             "payload_sha256": sha256,
             "payload_zlib": zlib.compress(page.payload) if page.payload else None,
             "fetched_at": page.fetched_at,
+            "run_id": self._run_id,
+        }
+
+    def _ledger_row(self, page: ServedPage, home: Home | None) -> Row:
+        return {
+            "site": self.store.run.site,
+            "url": page.url,
+            "read_at": page.fetched_at,
+            "http_status": page.http_status,
+            "sold_date": home.sold_date if home is not None else None,
             "run_id": self._run_id,
         }
 
@@ -183,6 +200,19 @@ class Landing:
             "record": record,
             "quarantined_at": utc_now(),
         }
+
+
+def _as_json(payload: bytes) -> str:
+    """Write JSON as it is, anything else as one JSON text.
+
+    Strictly: Python's own reader takes ``NaN`` and half characters, DuckDB does not.
+    """
+    text = payload.decode("utf-8", "replace")
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.dumps(text.replace("\x00", "\ufffd"))
+    return text
 
 
 def content_sha256(values: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from scrapy_project.pipelines import (
 )
 from scrapy_project.windows import DateWindow, SearchQuery, months
 from warehouse.crawl_store import (
+    CardChanges,
     CrawlRun,
     CrawlStore,
     SearchScope,
@@ -76,8 +77,11 @@ def home(url: str, sold_date: date | None = date(2016, 3, 3)) -> Home:
     return Home(url=url, detail_typename="SoldProperty", sold_date=sold_date)
 
 
-def add_home(landing: Landing, url: str, **options: Any) -> None:
-    served = ServedPage(url=url, kind="listing", payload=b'{"home":1}')
+def add_home(landing: Landing, url: str, day: int = 1, **options: Any) -> None:
+    served = ServedPage(
+        url=url, kind="listing", payload=b'{"home":1}',
+        fetched_at=datetime(2016, 4, day, 18),
+    )  # fmt: skip
     landing.add_home(served, home(url, **options))
     landing.flush()
 
@@ -116,8 +120,11 @@ def test_payload_is_kept_and_can_be_read_again(landing: Landing) -> None:
 
 
 def test_equal_observation_is_not_stored_again(landing: Landing) -> None:
-    assert landing.land_window(SCOPE, line("open"), [page(card(), day=1)]) == 1
-    assert landing.land_window(SCOPE, line("open"), [page(card(), day=2)]) == 0
+    changes = [
+        landing.land_window(SCOPE, line("open"), [page(card(), day=day)])
+        for day in (1, 2)
+    ]
+    assert changes == [CardChanges(new=1), CardChanges()]
     assert found(landing, "select count(*) from raw.sale_cards") == [(1,)]
     assert found(landing, "select count(*) from raw.crawl_windows") == [(1,)]
 
@@ -130,6 +137,35 @@ def test_changed_sale_is_stored_beside_the_old_one_also_when_it_changes_back(
         landing.land_window(SCOPE, line("open"), [page(changed, day=day)])
     kinds = "select sold_price_type from raw.sale_cards order by observed_at"
     assert found(landing, kinds) == [("Sista bud",), ("Slutpris",), ("Sista bud",)]
+
+
+def test_what_a_landing_changed_is_counted(landing: Landing) -> None:
+    bid = card(1, sold_price_type="Sista bud")
+    price = card(2, sold_price_type="Slutpris")
+    moved = card(3, url="/annons/3")
+    landing.land_window(SCOPE, line("open"), [page(bid, price, moved)])
+    later = page(
+        attrs.evolve(bid, sold_price_type="Slutpris", sold_price_sek=3_050_000),
+        attrs.evolve(price, sold_price_sek=2_950_000),
+        attrs.evolve(moved, url="/bostad/77"),
+        card(4),
+        day=2,
+    )
+    assert landing.land_window(SCOPE, line("open"), [later]) == CardChanges(
+        new=1, changed=3, bids_settled=1, prices_corrected=1
+    )
+
+
+def test_older_observation_lands_without_becoming_the_newest(landing: Landing) -> None:
+    final = card(sold_price_type="Slutpris")
+    landing.land_window(SCOPE, line("open"), [page(final, day=9)])
+    older = page(card(sold_price_type="Sista bud"), day=2)
+    for _ in range(2):
+        landing.land_search_page(older)
+    newest = (
+        "select arg_max(sold_price_type, observed_at), count(*) from raw.sale_cards"
+    )
+    assert found(landing, newest) == [("Slutpris", 2)]
 
 
 def test_sale_that_stands_on_two_pages_lands_once(landing: Landing) -> None:
@@ -166,47 +202,75 @@ def test_homes_land_when_a_batch_is_full_and_at_the_end(landing: Landing) -> Non
     assert found(landing, count) == [(HOMES_PER_TRANSACTION + 1,)]
 
 
-def missing(landing: Landing, scope: SearchScope = SCOPE) -> list[str]:
-    return landing.store.missing_listings(scope, MARCH.from_date, MARCH.to_date)
+def to_read(landing: Landing, scope: SearchScope = SCOPE) -> list[str]:
+    return landing.store.listings_to_read(scope, MARCH.from_date, MARCH.to_date)
 
 
-def test_home_is_missing_until_its_page_is_read(landing: Landing) -> None:
+def test_home_is_to_be_read_until_its_page_is_read(landing: Landing) -> None:
     newer = card(2, sold_date=date(2016, 3, 9))
     landing.land_window(SCOPE, line(), [page(card(1), newer)])
-    assert missing(landing) == ["/bostad/2", "/bostad/1"]
+    assert to_read(landing) == ["/bostad/2", "/bostad/1"]
     add_home(landing, "/bostad/1")
-    assert missing(landing) == ["/bostad/2"]
+    assert to_read(landing) == ["/bostad/2"]
 
 
-def test_home_sold_again_is_missing_again(landing: Landing) -> None:
+def test_home_sold_again_is_read_again(landing: Landing) -> None:
     landing.land_window(SCOPE, line(), [page(card(1))])
     add_home(landing, "/bostad/1")
     resold = card(5, url="/bostad/1", sold_date=date(2016, 3, 20))
     landing.land_window(SCOPE, line("open"), [page(card(1), resold, day=2)])
-    assert missing(landing) == ["/bostad/1"]
+    assert to_read(landing) == ["/bostad/1"]
+
+
+def test_home_whose_newest_sale_changed_is_read_again(landing: Landing) -> None:
+    bid = card(1, sold_price_type="Sista bud")
+    landing.land_window(SCOPE, line("open"), [page(bid)])
+    add_home(landing, "/bostad/1")
+    settled = attrs.evolve(bid, sold_price_type="Slutpris")
+    landing.land_window(SCOPE, line("open"), [page(settled, day=2)])
+    assert to_read(landing) == ["/bostad/1"]
+    add_home(landing, "/bostad/1", day=3)
+    assert to_read(landing) == []
+
+
+def test_change_of_an_older_sale_does_not_read_the_home_again(landing: Landing) -> None:
+    older = card(1, sold_date=date(2016, 3, 1))
+    landing.land_window(SCOPE, line("open"), [page(older)])
+    add_home(landing, "/bostad/1", sold_date=date(2016, 3, 20))
+    corrected = attrs.evolve(older, sold_price_sek=1_000_000)
+    landing.land_window(SCOPE, line("open"), [page(corrected, day=2)])
+    assert to_read(landing) == []
+
+
+def test_page_without_a_sale_is_read_again_for_a_sale_told_late(
+    landing: Landing,
+) -> None:
+    add_home(landing, "/bostad/1", sold_date=None)
+    landing.land_window(SCOPE, line("open"), [page(card(1), day=2)])
+    assert to_read(landing) == ["/bostad/1"]
 
 
 def test_older_sale_of_a_home_needs_no_second_reading(landing: Landing) -> None:
     add_home(landing, "/bostad/1", sold_date=date(2016, 3, 20))
     landing.land_window(SCOPE, line(), [page(card(1))])
-    assert missing(landing) == []
+    assert to_read(landing) == []
 
 
-def test_home_for_sale_again_or_gone_is_not_missing(landing: Landing) -> None:
+def test_home_for_sale_again_or_gone_is_not_to_read(landing: Landing) -> None:
     landing.land_window(SCOPE, line(), [page(card(1), card(2))])
     add_home(landing, "/bostad/1", sold_date=None)
     gone = ServedPage(url="/bostad/2", kind="listing", http_status=404)
     landing.add_home(gone, None)
     landing.flush()
-    assert missing(landing) == []
+    assert to_read(landing) == []
 
 
-def test_sales_of_another_query_or_site_are_not_missing(landing: Landing) -> None:
+def test_sales_of_another_query_or_site_are_not_to_read(landing: Landing) -> None:
     landing.land_window(SCOPE, line(), [page(card(1))])
     elsewhere = attrs.asdict(SearchQuery("115341", "Lägenhet"))
     prefix = SearchQuery(**elsewhere).prefix
-    assert missing(landing, SearchScope("127.0.0.1", "115341", "x", prefix)) == []
-    assert missing(landing, SearchScope("www.booli.se", "1", "x", QUERY.prefix)) == []
+    assert to_read(landing, SearchScope("127.0.0.1", "115341", "x", prefix)) == []
+    assert to_read(landing, SearchScope("www.booli.se", "1", "x", QUERY.prefix)) == []
 
 
 def test_window_inside_a_complete_one_is_complete(landing: Landing) -> None:
@@ -216,11 +280,50 @@ def test_window_inside_a_complete_one_is_complete(landing: Landing) -> None:
     assert status(SCOPE, date(2016, 3, 5), date(2016, 4, 1)) is None
 
 
-def test_open_window_covers_only_itself(landing: Landing) -> None:
+def test_open_window_is_read_again_unless_it_has_just_landed(landing: Landing) -> None:
+    landing.land_window(SCOPE, line("open"), [page(card())])
+    status, dates = landing.store.window_status, (MARCH.from_date, MARCH.to_date)
+    assert status(SCOPE, *dates) is None
+    assert status(SCOPE, *dates, landed_since=datetime(2016, 1, 1)) == "open"
+
+
+def test_window_that_did_not_add_up_is_read_again(landing: Landing) -> None:
     landing.land_window(SCOPE, line("open"))
-    status = landing.store.window_status
-    assert status(SCOPE, MARCH.from_date, MARCH.to_date) == "open"
-    assert status(SCOPE, date(2016, 3, 5), date(2016, 3, 10)) is None
+    dates = (MARCH.from_date, MARCH.to_date)
+    since = datetime(2016, 1, 1)
+    status = landing.store.window_status(SCOPE, *dates, landed_since=since)
+    assert status is None
+
+
+def test_complete_window_is_read_again_when_asked(landing: Landing) -> None:
+    landing.land_window(SCOPE, line())
+    dates = (MARCH.from_date, MARCH.to_date)
+    assert landing.store.window_status(SCOPE, *dates, again=True) is None
+
+
+@pytest.mark.parametrize("ending", ["challenged", None, "finished"])
+def test_run_goes_on_where_an_unfinished_one_began(
+    tmp_path: Path, ending: str | None
+) -> None:
+    path, asked = tmp_path / "warehouse.duckdb", {"mode": "daily"}
+    first = CrawlStore(CrawlRun("r1", "booli", "site", asked), path)
+    began = first.unfinished_since("daily")
+    if ending:
+        first.close(ending, {})
+    else:
+        first._connection.close()
+    second = CrawlStore(CrawlRun("r2", "booli", "site", asked), path)
+    assert (second.unfinished_since("daily") == began) == (ending != "finished")
+    assert second.unfinished_since("bulk") > began
+    second.close("finished", {})
+
+
+def test_payload_that_is_no_json_is_kept_in_quarantine(landing: Landing) -> None:
+    for payload in (b'{"a": NaN}', b"<html>\x00\xff", b'"\\ud800"'):
+        landing.quarantine_page(
+            ServedPage(url="/x", kind="search", payload=payload), ""
+        )
+    assert found(landing, "select count(*) from raw.quarantine") == [(3,)]
 
 
 def test_run_is_written_with_its_end(tmp_path: Path) -> None:

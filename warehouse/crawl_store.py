@@ -9,12 +9,22 @@ from __future__ import annotations
 import json
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 
+from warehouse.crawl_statements import (
+    COUNT_CHANGES,
+    INSERT_NEW_CARDS,
+    INSERT_NEW_HOMES,
+    INSERT_ONCE,
+    LISTINGS_TO_READ,
+    REPLACE,
+    UNFINISHED_SINCE,
+    WINDOW_STATUS,
+)
 from warehouse.errors import SlutprisError
 from warehouse.store import connect, create_raw_tables, transaction
 
@@ -24,82 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Row = dict[str, Any]
-
-_INSERT_NEW_CARDS = """
-insert into raw.sale_cards by name
-with latest as (
-    select booli_id, arg_max(content_sha256, observed_at) as content_sha256
-    from raw.sale_cards
-    where booli_id in (select booli_id from incoming)
-    group by booli_id
-)
-select incoming.*
-from incoming
-where not exists (
-    select 1 from latest
-    where latest.booli_id = incoming.booli_id
-        and latest.content_sha256 = incoming.content_sha256
-)
-qualify row_number() over (
-    partition by incoming.booli_id order by incoming.observed_at desc
-) = 1
-"""
-
-_INSERT_NEW_HOMES = """
-insert into raw.homes by name
-with latest as (
-    select url, arg_max(content_sha256, observed_at) as content_sha256
-    from raw.homes
-    where url in (select url from incoming)
-    group by url
-)
-select incoming.*
-from incoming
-where not exists (
-    select 1 from latest
-    where latest.url = incoming.url
-        and latest.content_sha256 = incoming.content_sha256
-)
-qualify row_number() over (
-    partition by incoming.url order by incoming.observed_at desc
-) = 1
-"""
-
-_INSERT_ONCE = (
-    "insert into raw.{table} by name select * from incoming on conflict do nothing"
-)
-
-# A page speaks for the home's newest sale, so a home is read when its page speaks for a
-# sale at least as new as the card's. A page without a sale (the home is for sale again,
-# or gone) covers every sale up to the day it was read.
-_MISSING_LISTINGS = """
-with cards as (
-    select
-        sale_cards.booli_id,
-        arg_max(sale_cards.url, sale_cards.observed_at) as url,
-        arg_max(sale_cards.sold_date, sale_cards.observed_at) as sold_date
-    from raw.sale_cards
-    inner join raw.crawl_runs using (run_id)
-    where crawl_runs.site = $site and starts_with(sale_cards.page_url, $search_prefix)
-    group by sale_cards.booli_id
-),
-covered as (
-    select url, coalesce(sold_date, observed_at::date) as covered_until from raw.homes
-    union all
-    select url, fetched_at::date as covered_until
-    from raw.pages
-    where page_kind = 'listing' and http_status = 404
-)
-select cards.url
-from cards
-where cards.sold_date between $from_date and $to_date
-    and not exists (
-        select 1 from covered
-        where covered.url = cards.url and covered.covered_until >= cards.sold_date
-    )
-group by cards.url
-order by max(cards.sold_date) desc, cards.url
-"""
 
 
 class WarehouseWriteError(SlutprisError):
@@ -134,6 +68,19 @@ class SearchScope:
     """How the ``raw.pages.url`` of every search page of this query begins."""
 
 
+@dataclass(frozen=True)
+class CardChanges:
+    """What a landing of cards told us, in sales."""
+
+    new: int = 0
+    changed: int = 0
+    """Known sales of which any field differs from the latest observation."""
+    bids_settled: int = 0
+    """Of the changed: ``Sista bud`` that became ``Slutpris``."""
+    prices_corrected: int = 0
+    """Of the changed: another price under the same price type."""
+
+
 class CrawlStore:
     """The warehouse, held open by one crawl.
 
@@ -153,6 +100,7 @@ class CrawlStore:
     def __init__(self, run: CrawlRun, path: Path | None = None) -> None:
         self.run = run
         self._connection = connect(path)
+        self._started_at = utc_now()
         self._schemas: dict[str, pa.Schema] = {}
         create_raw_tables(self._connection)
         self._connection.execute(
@@ -164,44 +112,73 @@ class CrawlStore:
                 "spider": run.spider,
                 "site": run.site,
                 "arguments": json.dumps(dict(run.arguments), default=str),
-                "started_at": utc_now(),
+                "started_at": self._started_at,
             },
         )
 
-    def window_status(
-        self, scope: SearchScope, from_date: date, to_date: date
-    ) -> str | None:
-        """``complete`` when a landed window covers these dates, else its own status."""
+    def unfinished_since(self, mode: str) -> datetime:
+        """When the first of the runs of this mode started that broke off lately.
+
+        What such a run landed need not be read again, if it is less than a day old.
+        The start of this run when the last one came to its end.
+        """
         found = self._connection.execute(
-            """
-            select status
-            from raw.crawl_windows
-            where site = $site and area_ids = $area_ids
-                and object_type = $object_type
-                and (
-                    (status = 'complete' and from_date <= $from_date
-                        and to_date >= $to_date)
-                    or (from_date = $from_date and to_date = $to_date)
-                )
-            order by status = 'complete' desc
-            limit 1
-            """,
+            UNFINISHED_SINCE,
+            {
+                "site": self.run.site,
+                "spider": self.run.spider,
+                "mode": mode,
+                "run_id": self.run.run_id,
+            },
+        ).fetchall()
+        since = found[0][0] or self._started_at
+        return max(since, self._started_at - timedelta(days=1))
+
+    def window_status(
+        self,
+        scope: SearchScope,
+        from_date: date,
+        to_date: date,
+        *,
+        landed_since: datetime = datetime.max,
+        again: bool = False,
+    ) -> str | None:
+        """Tell how these dates stand in the ledger.
+
+        Parameters
+        ----------
+        landed_since
+            A window that landed at this time or later covers its dates whatever its
+            status, if it landed whole.
+        again
+            Do not count windows that landed before as covering.
+
+        Returns
+        -------
+        str or None
+            ``complete`` or ``open`` when a landed window covers the dates, ``split``
+            when its halves are to be asked for, None when it is to be read.
+        """
+        found = self._connection.execute(
+            WINDOW_STATUS,
             {
                 "site": scope.site,
                 "area_ids": scope.area_ids,
                 "object_type": scope.object_type,
                 "from_date": from_date,
                 "to_date": to_date,
+                "landed_since": landed_since,
+                "again": again,
             },
-        ).fetchone()
-        return found[0] if found else None
+        ).fetchall()
+        return found[0][0] if found else None
 
-    def missing_listings(
+    def listings_to_read(
         self, scope: SearchScope, from_date: date, to_date: date
     ) -> list[str]:
-        """List the pages of sales in these dates not read yet, newest sale first."""
+        """List the pages of sales in these dates to be read, newest sale first."""
         rows = self._connection.execute(
-            _MISSING_LISTINGS,
+            LISTINGS_TO_READ,
             {
                 "site": scope.site,
                 "search_prefix": scope.search_prefix,
@@ -211,6 +188,21 @@ class CrawlStore:
         ).fetchall()
         return [url for (url,) in rows]
 
+    def count_listings_to_read(
+        self, scope: SearchScope, from_date: date, to_date: date
+    ) -> int:
+        """Count what :meth:`listings_to_read` would list."""
+        ((count,),) = self._connection.execute(
+            f"select count(*) from ({LISTINGS_TO_READ})",
+            {
+                "site": scope.site,
+                "search_prefix": scope.search_prefix,
+                "from_date": from_date,
+                "to_date": to_date,
+            },
+        ).fetchall()
+        return count
+
     def land_window(
         self,
         scope: SearchScope,
@@ -219,13 +211,10 @@ class CrawlStore:
         pages: Sequence[Row] = (),
         cards: Sequence[Row] = (),
         quarantined: Sequence[Row] = (),
-    ) -> int:
+    ) -> CardChanges:
         """Land a window whole, with its line in the ledger, in one transaction.
 
-        Returns
-        -------
-        int
-            New observations of sales; those equal to the latest known are not stored.
+        Observations equal to the latest one of the same sale are not stored again.
         """
         ledger = {
             "site": scope.site,
@@ -236,14 +225,9 @@ class CrawlStore:
             "run_id": self.run.run_id,
         }
         with self._unit():
-            new_count = self._land_search(pages, cards, quarantined)
-            self._insert(
-                "crawl_windows",
-                [ledger],
-                "insert or replace into raw.crawl_windows by name "
-                "select * from incoming",
-            )
-        return new_count
+            changes = self._land_search(pages, cards, quarantined)
+            self._insert("crawl_windows", [ledger], REPLACE)
+        return changes
 
     def land_search_pages(
         self,
@@ -251,23 +235,39 @@ class CrawlStore:
         pages: Sequence[Row],
         cards: Sequence[Row],
         quarantined: Sequence[Row],
-    ) -> int:
+    ) -> CardChanges:
         """Land search pages that belong to no window, such as saved ones."""
         with self._unit():
             return self._land_search(pages, cards, quarantined)
 
     def _land_search(
         self, pages: Sequence[Row], cards: Sequence[Row], quarantined: Sequence[Row]
-    ) -> int:
+    ) -> CardChanges:
         self._insert("pages", pages)
         self._insert("quarantine", quarantined)
-        return self._insert("sale_cards", cards, _INSERT_NEW_CARDS)
+        changes = self._count_changes(cards)
+        self._insert("sale_cards", cards, INSERT_NEW_CARDS)
+        return changes
 
-    def land_homes(self, *, pages: Sequence[Row], homes: Sequence[Row]) -> int:
-        """Land listing pages and the homes on them in one transaction."""
+    def _count_changes(self, cards: Sequence[Row]) -> CardChanges:
+        if not cards:
+            return CardChanges()
+        with self._incoming("sale_cards", cards):
+            (counted,) = self._connection.execute(COUNT_CHANGES).fetchall()
+        return CardChanges(*counted)
+
+    def land_homes(
+        self,
+        *,
+        pages: Sequence[Row],
+        homes: Sequence[Row],
+        ledger: Sequence[Row],
+    ) -> int:
+        """Land listing pages, their homes and their ledger lines in one transaction."""
         with self._unit():
             self._insert("pages", pages)
-            return self._insert("homes", homes, _INSERT_NEW_HOMES)
+            self._insert("crawl_listings", ledger, REPLACE)
+            return self._insert("homes", homes, INSERT_NEW_HOMES)
 
     def quarantine(self, rows: Sequence[Row]) -> None:
         """Keep what could not be read, with the reason."""
@@ -276,7 +276,7 @@ class CrawlStore:
 
     def close(self, reason: str, statistics: Mapping[str, Any]) -> None:
         """Write how the crawl ended and let the file go."""
-        with closing(self._connection):
+        with closing(self._connection), self._unit():
             self._connection.execute(
                 "update raw.crawl_runs set finished_at = $finished_at, "
                 "finish_reason = $reason, statistics = $statistics "
@@ -312,11 +312,19 @@ class CrawlStore:
         rows = list(rows)
         if not rows:
             return 0
+        with self._incoming(table, rows):
+            sql = (statement or INSERT_ONCE).format(table=table)
+            counted = self._connection.execute(sql).fetchone()
+        return counted[0] if counted else 0
+
+    @contextmanager
+    def _incoming(self, table: str, rows: Sequence[Row]) -> Generator[None]:
+        """Show the rows to SQL as ``incoming``."""
         schema = pa.schema(f for f in self._schema(table) if f.name in rows[0])
         # A registered Arrow table lands in one statement; executemany takes a
         # round trip per row.
         self._connection.register("incoming", pa.Table.from_pylist(rows, schema=schema))
-        sql = statement or _INSERT_ONCE.format(table=table)
-        counted = self._connection.execute(sql).fetchone()
-        self._connection.unregister("incoming")
-        return counted[0] if counted else 0
+        try:
+            yield
+        finally:
+            self._connection.unregister("incoming")

@@ -33,6 +33,17 @@ create table if not exists raw.crawl_windows (
     primary key (site, area_ids, object_type, from_date, to_date)
 );
 
+-- The ledger of listing pages: when each was last read, and for which sale it spoke.
+create table if not exists raw.crawl_listings (
+    site varchar not null,
+    url varchar not null,                 -- path
+    read_at timestamp not null,
+    http_status integer not null,         -- 404: the page is gone
+    sold_date date,                       -- of the sale the page spoke for, if any
+    run_id varchar not null,
+    primary key (site, url)
+);
+
 -- Every page as served (its __NEXT_DATA__, zlib), so that a parser bug is mended
 -- without another request. A page that answered 404 has no payload.
 create table if not exists raw.pages (

@@ -20,6 +20,7 @@ CRAWLED_TABLES = {
     "sale_cards": "Sales as the search pages show them; one row per observation.",
     "homes": "Homes as their own pages show them; one row per observation.",
     "crawl_windows": "The ledger: which windows of sold dates have landed whole.",
+    "crawl_listings": "The ledger: when each listing page was last read.",
     "crawl_runs": "One row per crawl: how it ended and what it counted.",
 }
 LANDED_TABLES = {
@@ -37,10 +38,21 @@ class Details(StrEnum):
     ALL = "all"
 
 
-class CrawlConfig(dg.Config):
-    """Which sales to crawl; the spider skips windows that have landed whole."""
+class Mode(StrEnum):
+    """What to read: what has not landed yet, or the last days again."""
 
-    from_date: str = Field("2012-01-01", description="First sold date, 2026-11-23.")
+    BULK = "bulk"
+    DAILY = "daily"
+
+
+class CrawlConfig(dg.Config):
+    """Which sales to crawl; in bulk the spider skips windows that landed whole."""
+
+    mode: Mode = Field(
+        Mode.BULK, description="bulk: what has not landed; daily: the last days again."
+    )
+    days: int = Field(45, description="Daily: how many days back to read again.")
+    from_date: str = Field("2012-01-01", description="Bulk: first sold date.")
     to_date: str = Field("", description="Last sold date; empty means yesterday.")
     details: Details = Field(
         Details.RECENT, description="Which listing pages to fetch after the cards."
@@ -48,11 +60,10 @@ class CrawlConfig(dg.Config):
 
     def spider_arguments(self) -> list[str]:
         """The same, as ``scrapy crawl`` takes them."""
-        pairs = {
-            "from": self.from_date,
-            "to": self.to_date,
-            "details": self.details.value,
-        }
+        dates = {"from": self.from_date}
+        if self.mode is Mode.DAILY:
+            dates = {"mode": "daily", "days": str(self.days)}
+        pairs = {**dates, "to": self.to_date, "details": self.details.value}
         return [
             part
             for key, value in pairs.items()

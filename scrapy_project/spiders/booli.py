@@ -6,6 +6,7 @@ page (``pages``), landing it (``pipelines``), waits and challenges (``middleware
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import uuid
@@ -14,28 +15,28 @@ from collections import Counter
 # scrapy-poet evaluates the callbacks' annotations, so their names exist at run time.
 from collections.abc import Iterator  # noqa: TC003
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
-import attrs
 from scrapy import Request, Spider, signals
-from scrapy.exceptions import CloseSpider
+from scrapy.exceptions import CloseSpider, DontCloseSpider
 from scrapy.http import Response  # noqa: TC002
-from web_poet import HttpResponse
 
-from scrapy_project.arguments import CrawlArguments, today
-from scrapy_project.items import Home, SaleCard  # noqa: TC001
-from scrapy_project.middlewares import ChallengedError
-from scrapy_project.pages.listing import ListingPage
+from scrapy_project.arguments import UNSETTLED_DAYS, CrawlArguments, today
+from scrapy_project.endings import IncompleteCrawlError, reason_of
+from scrapy_project.items import Home, SaleCard
+from scrapy_project.open_window import OpenWindow
+from scrapy_project.pages.listing import ListingPage  # noqa: TC001
 from scrapy_project.pages.next_data import UnknownShapeError
-from scrapy_project.pages.search import SearchPage
-from scrapy_project.pipelines import (
-    LandedWindow,
-    Landing,
-    ReadSearchPage,
-    ServedPage,
-)
+from scrapy_project.pages.search import SearchPage  # noqa: TC001
+from scrapy_project.pipelines import Landing, ReadSearchPage, ServedPage
+from scrapy_project.progress import Progress
+from scrapy_project.reading import PageReader, kept, past_the_end
+from scrapy_project.saved_pages import read_saved_pages, saved_page_count
+from scrapy_project.shape_guard import ShapeGuard
 from scrapy_project.windows import (
     MAX_PAGES_PER_WINDOW,
     DateWindow,
@@ -44,12 +45,13 @@ from scrapy_project.windows import (
     months,
 )
 from warehouse.crawl_store import (
+    CardChanges,
     CrawlRun,
     CrawlStore,
     SearchScope,
     WarehouseWriteError,
 )
-from warehouse.errors import SlutprisError, WarehouseBusyError
+from warehouse.errors import SlutprisError
 from warehouse.settings import Settings
 from warehouse.store import connect
 
@@ -62,67 +64,16 @@ if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
     from twisted.python.failure import Failure
 
+    from scrapy_project.saved_pages import SavedPage, UnreadableSource
+
 logger = logging.getLogger(__name__)
 
 OBJECT_TYPE = "Lägenhet"
 SAVED_PAGES = "saved pages"
 RECENT_DAYS = 365
-# Sales are reported late, and bids become final prices, for weeks.
-UNSETTLED_DAYS = 45
 MAX_FAILURES_AT_START = 3
+LISTINGS_AT_ONCE = 500
 PRIORITY_NEXT_PAGE, PRIORITY_FIRST_PAGE, PRIORITY_LISTING = 20, 10, 0
-
-
-class IncompleteCrawlError(SlutprisError):
-    """Some pages could not be had; what landed is whole, the rest is still to do."""
-
-    exit_code = 6
-
-
-REASONS: dict[type[SlutprisError], str] = {
-    WarehouseBusyError: "warehouse_busy",
-    WarehouseWriteError: "warehouse_failed",
-    ChallengedError: "challenged",
-    EchoMismatchError: "echo_mismatch",
-    UnknownShapeError: "unknown_shape",
-    IncompleteCrawlError: "incomplete",
-}
-
-
-@attrs.define
-class Progress:
-    """How far the crawl is; the progress extension shows it."""
-
-    windows: int = 0
-    windows_done: int = 0
-    search_pages: int = 0
-    cards: int = 0
-    listings: int = 0
-    listings_done: int = 0
-    homes: int = 0
-
-
-@attrs.define
-class OpenWindow:
-    """A window whose pages are arriving; nothing of it is in the warehouse yet."""
-
-    window: DateWindow
-    page_count: int
-    total_count: int
-    pages: dict[int, ReadSearchPage] = attrs.field(factory=dict)
-    has_moved: bool = False
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether every page has arrived."""
-        return len(self.pages) == self.page_count
-
-    @property
-    def is_reconciled(self) -> bool:
-        """Whether the distinct sales on its pages are as many as the site said."""
-        ids = {card.booli_id for page in self.pages.values() for card in page.cards}
-        bad = sum(len(page.unreadable) for page in self.pages.values())
-        return not self.has_moved and len(ids) + bad == self.total_count
 
 
 class BooliSpider(Spider):
@@ -135,13 +86,17 @@ class BooliSpider(Spider):
         self.arguments = CrawlArguments.parse(given)
         self.base_url = Settings().booli_base_url.rstrip("/")
         self.query = SearchQuery(self.arguments.areas, OBJECT_TYPE)
-        self.progress = Progress()
+        self.progress = Progress(reads_homes=self.arguments.details != "none")
         self.failure: SlutprisError | None = None
         self.has_finished = False
         self._landing: Landing | None = None
         self._open_windows: dict[DateWindow, OpenWindow] = {}
-        self._listings_seen: set[str] = set()
-        self._unknown_listings = 0
+        self._landed_since = datetime.max
+        self._months_left: list[DateWindow] = []
+        self._listings_left: Iterator[str] = iter(())
+        self._listings_are_counted = False
+        self._given_up: set[str] = set()
+        self._not_read: list[str] = []
         self._failed_pages: Counter[str] = Counter()
 
     @classmethod
@@ -179,28 +134,22 @@ class BooliSpider(Spider):
     # Start
 
     async def start(self) -> AsyncIterator[Any]:
-        """Open the warehouse, then ask for windows, then for homes still missing."""
+        """Open the warehouse, then ask for windows; homes follow when they are read."""
         with self._stopping():
             self._landing = Landing(CrawlStore(self._run()))
+        self.reader = PageReader(self.landing, ShapeGuard(), self._count)
         if self.arguments.pages is not None:
-            for path in sorted(self.arguments.pages.glob("*.html")):
-                for item in self._read_saved(path):
-                    yield item
+            async for item in self._read_saved_pages(self.arguments.pages):
+                yield item
             return
+        mode = self.arguments.mode
+        self._landed_since = self.landing.store.unfinished_since(mode)
         # Newest first: they are asked for most, and their homes' pages say most.
-        for month in reversed([*months(*self._dates)]):
+        newest_first = reversed([*months(*self.arguments.sold_dates)])
+        self._months_left = [*newest_first]
+        for month in self._months_left:
             for request in self._window_requests(month):
                 yield request
-        for path in self._missing_listings(*self._dates):
-            # One by one as the site answers: a hundred thousand at once would keep
-            # the first from being sent for a minute.
-            if self.crawler.engine.needs_backout():
-                await self.crawler.signals.wait_for(signals.scheduler_empty)
-            yield self._listing_request(path)
-
-    @property
-    def _dates(self) -> tuple[date, date]:
-        return self.arguments.from_date, self.arguments.to_date
 
     @property
     def landing(self) -> Landing:
@@ -232,16 +181,21 @@ class BooliSpider(Spider):
 
     def _window_requests(self, window: DateWindow) -> Iterator[Request]:
         status = self.landing.store.window_status(
-            self.scope, window.from_date, window.to_date
+            self.scope,
+            window.from_date,
+            window.to_date,
+            landed_since=self._landed_since,
+            again=self.arguments.mode == "daily",
         )
         halves = window.halves()
-        if status == "complete":
+        if status in ("complete", "open"):
             self._count("windows_already_complete")
         elif status == "split" and halves:
             for half in halves:
                 yield from self._window_requests(half)
         else:
             self.progress.windows += 1
+            self._open_windows[window] = OpenWindow(window)
             yield self._search_request(window, 1)
 
     def _search_request(self, window: DateWindow, number: int) -> Request:
@@ -264,102 +218,111 @@ class BooliSpider(Spider):
         self, response: Response, page: SearchPage, window: DateWindow, number: int
     ) -> Iterator[Any]:
         """Verify a search page, keep it, and land its window once it is whole."""
-        with self._stopping(response, page):
-            if number == 1 and response.status == 200:
-                self.query.verify(page.echo, window, number)
+        opened = self._open_windows.get(window)
+        if opened is None or (number > 1 and not opened.attempt):
+            # Left in JOBDIR by a crawl that was cut off: start() asks for it anew.
+            self._count("stale_pages")
+            return
+        with self._stopping(response):
+            read = self._read_search(response, page, window, number)
+            if number == 1:
                 if page.page_count > MAX_PAGES_PER_WINDOW and window.halves():
-                    yield from self._split(window, page)
+                    yield from self._split(opened, page)
                     return
-                yield from self._open_window(window, page)
-            self._keep(response, page, window, number)
-            if self._open_windows[window].is_whole:
-                yield from self._land(self._open_windows.pop(window))
+                opened.begin(page.page_count, page.total_count)
+                for following in range(2, opened.page_count + 1):
+                    yield self._search_request(window, following)
+            is_page = response.status == 200
+            opened.add(number, read, page.total_count if is_page else None)
+            if opened.is_whole:
+                yield from self._land_or_read_again(opened)
 
-    def _split(self, window: DateWindow, page: SearchPage) -> Iterator[Request]:
-        self.landing.land_window(self.scope, _ledger_line(window, "split", page))
+    def _read_search(
+        self, response: Response, page: SearchPage, window: DateWindow, number: int
+    ) -> ReadSearchPage:
+        url = self.query.url(window, number)
+        if response.status == 404:
+            return past_the_end(url, number)
+        read = self.reader.search(
+            page, ServedPage(url=url, kind="search", payload=kept(page, response.body))
+        )
+        try:
+            self.query.verify(page.echo, window, number)
+        except EchoMismatchError:
+            self._count("echo_mismatch")
+            raise
+        self.progress.search_pages += 1
+        return read
+
+    def _split(self, opened: OpenWindow, page: SearchPage) -> Iterator[Request]:
+        window = opened.window
+        del self._open_windows[window]
+        opened.begin(page.page_count, page.total_count)
+        self.landing.land_window(self.scope, opened.ledger_line("split"))
         self.progress.windows -= 1
         for half in window.halves() or ():
             yield from self._window_requests(half)
 
-    def _open_window(self, window: DateWindow, page: SearchPage) -> Iterator[Request]:
-        page_count = max(1, page.page_count)
-        self._open_windows[window] = OpenWindow(window, page_count, page.total_count)
-        for number in range(2, page_count + 1):
-            yield self._search_request(window, number)
-
-    def _keep(
-        self, response: Response, page: SearchPage, window: DateWindow, number: int
-    ) -> None:
-        if response.status == 404:
-            read = self._past_the_end(window, number)
-        else:
-            self.query.verify(page.echo, window, number)
-            read = ReadSearchPage(
-                page=ServedPage(
-                    url=self.query.url(window, number),
-                    kind="search",
-                    payload=page.payload,
-                ),
-                cards=page.cards,
-                unreadable=page.unreadable,
-            )
-            self._count_oddities(page)
-        opened = self._open_windows[window]
-        opened.pages[number] = read
-        moved = response.status == 404 or page.total_count != opened.total_count
-        opened.has_moved = opened.has_moved or moved
-        self.progress.search_pages += 1
-
-    def _past_the_end(self, window: DateWindow, number: int) -> ReadSearchPage:
-        if number == 1:
-            raise UnknownShapeError(
-                f"{self.query.url(window, 1)} answered 404; expected a search page"
-            )
-        url = self.query.url(window, number)
-        gone = ServedPage(url=url, kind="search", http_status=404)
-        return ReadSearchPage(page=gone, cards=[], unreadable=[])
-
-    def _land(self, opened: OpenWindow) -> Iterator[SaleCard | Request]:
-        window = opened.window
-        is_settled = window.to_date < today() - timedelta(days=UNSETTLED_DAYS)
+    def _land_or_read_again(self, opened: OpenWindow) -> Iterator[SaleCard | Request]:
+        if opened.is_worth_another_try:
+            self._count("windows_read_again")
+            yield self._search_request(opened.window, 1)
+            return
+        del self._open_windows[opened.window]
         if not opened.is_reconciled:
             self._count("windows_not_reconciled")
             logger.warning(
                 "window %s: the pages do not add up to the %d sales the site says; "
                 "it landed and will be read again next time",
-                window,
+                opened.window,
                 opened.total_count,
             )
-        pages = [opened.pages[number] for number in sorted(opened.pages)]
-        line = LandedWindow(
-            from_date=window.from_date,
-            to_date=window.to_date,
-            status="complete" if is_settled and opened.is_reconciled else "open",
-            page_count=opened.page_count,
-            total_count=opened.total_count,
+        is_settled = opened.window.to_date < today() - timedelta(days=UNSETTLED_DAYS)
+        line = opened.ledger_line(
+            "complete" if is_settled and opened.is_reconciled else "open"
         )
-        new_count = self.landing.land_window(self.scope, line, pages)
-        self._count("cards_landed", new_count)
+        pages = [*opened.all_pages()]
+        changes = self.landing.land_window(self.scope, line, pages)
         self.progress.windows_done += 1
+        self._count_changes(changes)
         for page in pages:
             self.progress.cards += len(page.cards)
-            self._count("cards_quarantined", len(page.unreadable))
             yield from page.cards
-        missing = self._missing_listings(window.from_date, window.to_date)
-        yield from map(self._listing_request, missing)
 
     # Homes
 
-    def _missing_listings(self, from_date: date, to_date: date) -> list[str]:
-        if self.arguments.details == "none":
-            return []
+    def _next_listings(self) -> list[Request]:
+        """Ask for some of the homes to read, newest sales first.
+
+        The warehouse is asked month by month, so that a crawl of all years holds the
+        paths of one month only.
+        """
+        if not self._listings_are_counted:
+            self._count_listings()
+        paths = [*islice(self._listings_left, LISTINGS_AT_ONCE)]
+        while not paths and self._months_left and self.progress.reads_homes:
+            self.landing.flush()
+            self._listings_left = iter(self._listings_of(self._months_left.pop(0)))
+            paths = [*islice(self._listings_left, LISTINGS_AT_ONCE)]
+        return [self._listing_request(path) for path in paths]
+
+    def _count_listings(self) -> None:
+        self._listings_are_counted = True
+        if self._months_left and self.progress.reads_homes:
+            first, last = self.arguments.sold_dates
+            self.progress.listings = self.landing.store.count_listings_to_read(
+                self.scope, self._first_detailed(first), last
+            )
+
+    def _first_detailed(self, first: date) -> date:
         if self.arguments.details == "recent":
-            from_date = max(from_date, today() - timedelta(days=RECENT_DAYS))
-        missing = self.landing.store.missing_listings(self.scope, from_date, to_date)
-        paths = [path for path in missing if path not in self._listings_seen]
-        self._listings_seen.update(paths)
-        self.progress.listings += len(paths)
-        return paths
+            return max(first, today() - timedelta(days=RECENT_DAYS))
+        return first
+
+    def _listings_of(self, month: DateWindow) -> list[str]:
+        first = self._first_detailed(month.from_date)
+        found = self.landing.store.listings_to_read(self.scope, first, month.to_date)
+        return [path for path in found if path not in self._given_up]
 
     def _listing_request(self, path: str) -> Request:
         return self._request(
@@ -367,101 +330,70 @@ class BooliSpider(Spider):
             callback=self.parse_listing,
             cb_kwargs={"path": path},
             priority=PRIORITY_LISTING,
+            # The ledger decides; a filter of every url would grow with the crawl.
+            dont_filter=True,
         )
 
     def parse_listing(
         self, response: Response, page: ListingPage, path: str
     ) -> Iterator[Home]:
         """Land a home, under the path its card gave: a redirect changes no identity."""
-        with self._stopping(response, page):
+        with self._stopping(response):
             self.progress.listings_done += 1
             if response.status == 404:
                 gone = ServedPage(url=path, kind="listing", http_status=404)
                 self.landing.add_home(gone, None)
                 self._count("listings_gone")
                 return
-            served = ServedPage(url=path, kind="listing", payload=page.payload)
-            home = self._home_or_quarantine(served, page)
-            if home is not None:
-                home = attrs.evolve(home, url=path)
-                self.landing.add_home(served, home)
-                yield home
-
-    def _home_or_quarantine(self, served: ServedPage, page: ListingPage) -> Home | None:
-        try:
-            home = page.home
-        except UnknownShapeError as error:
-            # One odd home must not stop every crawl at the same place, but a changed
-            # site must: more than one in a hundred is no longer odd.
-            self._unknown_listings += 1
-            if self._unknown_listings > 1 + self.progress.listings_done // 100:
-                raise
-            self._count("listings_quarantined")
-            self.landing.quarantine_page(served, str(error))
-            return None
-        self.progress.homes += 1
-        self._count(f"root_type/{home.detail_typename}")
-        self._count_oddities(page)
-        return home
+            payload = kept(page, response.body)
+            served = ServedPage(url=path, kind="listing", payload=payload)
+            home = self.reader.home(page, served)
+            if home is None:
+                self._given_up.add(path)
+                return
+            self.progress.homes += 1
+            yield home
 
     # Saved pages
 
-    def _read_saved(self, path: Path) -> Iterator[SaleCard | Home]:
-        response = HttpResponse(url=path.resolve().as_uri(), body=path.read_bytes())
-        search, listing = SearchPage(response), ListingPage(response)
-        with self._stopping(path, search):
-            if search.data.root_queries("searchSold"):
-                yield from self._land_saved_search(search)
-            else:
-                served = ServedPage(
-                    url=listing.home.url, kind="listing", payload=listing.payload
-                )
-                self.progress.homes += 1
-                self.landing.add_home(served, listing.home)
-                self._count_oddities(listing)
-                yield listing.home
+    async def _read_saved_pages(self, folder: Path) -> AsyncIterator[SaleCard | Home]:
+        """Read what a person saved; what cannot be read is named at the end."""
+        self.progress.listings = saved_page_count(folder)
+        for source in read_saved_pages(folder):
+            self.progress.listings_done += 1
+            try:
+                items = self._read_saved(source)
+            except UnknownShapeError as error:
+                logger.warning("%s: %s", source.source, error)
+                self._not_read.append(f"{source.source} ({error})")
+                continue
+            for item in items:
+                yield item
+            # The progress line needs its turn; nothing else here ever waits.
+            await asyncio.sleep(0)
 
-    def _land_saved_search(self, page: SearchPage) -> Iterator[SaleCard]:
-        asked = dict(page.data.envelope.get("query") or {})
-        asked.pop("searchType", None)
-        url = f"/sok/slutpriser?{urlencode(asked, safe=',')}"
-        served = ServedPage(url=url, kind="search", payload=page.payload)
-        read = ReadSearchPage(page=served, cards=page.cards, unreadable=page.unreadable)
-        self._count("cards_landed", self.landing.land_search_page(read))
-        self._count("cards_quarantined", len(read.unreadable))
-        self._count_oddities(page)
+    def _read_saved(self, source: SavedPage | UnreadableSource) -> list[Any]:
+        read = self.reader.saved(source)
+        if isinstance(read, Home):
+            self.progress.homes += 1
+            return [read]
+        self._count_changes(self.landing.land_search_page(read))
         self.progress.search_pages += 1
         self.progress.cards += len(read.cards)
-        yield from read.cards
+        return read.cards
 
     # The end
 
     @contextmanager
-    def _stopping(
-        self,
-        source: Response | Path | None = None,
-        page: SearchPage | ListingPage | None = None,
-    ) -> Generator[None]:
+    def _stopping(self, source: Response | None = None) -> Generator[None]:
         """End the crawl on an error a person must see; anything else rises."""
         try:
             yield
         except SlutprisError as error:
-            where = getattr(source, "url", source)
             self.failure = error
-            if isinstance(error, UnknownShapeError) and where is not None:
-                self._quarantine_whole(str(where), page, error)
-                self.failure = type(error)(f"{where}: {error}")
-            raise CloseSpider(_reason(error)) from error
-
-    def _quarantine_whole(
-        self, url: str, page: SearchPage | ListingPage | None, error: UnknownShapeError
-    ) -> None:
-        try:
-            payload = page.payload if page is not None else b""
-        except UnknownShapeError:
-            payload = b""
-        served = ServedPage(url=url, kind="search", payload=payload)
-        self.landing.quarantine_page(served, str(error))
+            if isinstance(error, UnknownShapeError) and source is not None:
+                self.failure = type(error)(f"{source.url}: {error}")
+            raise CloseSpider(reason_of(error)) from error
 
     def on_failure(self, failure: Failure) -> None:
         """Stop on a challenge; remember any other page that could not be had."""
@@ -469,10 +401,12 @@ class BooliSpider(Spider):
             with self._stopping():
                 raise failure.value
         self._failed_pages[type(failure.value).__name__] += 1
+        self._given_up.add(failure.request.cb_kwargs.get("path", ""))
         self._count("failed_pages")
         logger.warning("a page could not be had: %s", failure.value)
-        nothing_yet = not (self.progress.search_pages or self.progress.listings_done)
-        if nothing_yet and self._failed_pages.total() >= MAX_FAILURES_AT_START:
+        if not self.progress.pages and self._failed_pages.total() >= (
+            MAX_FAILURES_AT_START
+        ):
             with self._stopping():
                 raise IncompleteCrawlError(
                     f"{self.base_url} cannot be reached ({failure.value}); "
@@ -480,51 +414,59 @@ class BooliSpider(Spider):
                 )
 
     def on_idle(self) -> None:
+        """Ask for more homes; with none left, say whether the crawl is whole."""
+        if self.failure or self._landing is None:
+            return
+        with self._stopping():
+            requests = self._next_listings()
+            for request in requests:
+                self.crawler.engine.crawl(request)
+            if requests:
+                raise DontCloseSpider
+            self.reader.guard.verdict()
+            self._check_is_whole()
+
+    def _check_is_whole(self) -> None:
         """Name a crawl that lost pages incomplete, so that it is run again."""
         broken = self.crawler.stats.get_value("spider_exceptions/count", 0)
         failed = self._failed_pages.total()
-        if not (failed or broken or self._open_windows) or self.failure:
-            return
-        kinds = ", ".join(sorted(self._failed_pages)) or "see the log"
-        self.failure = IncompleteCrawlError(
-            f"{failed} pages could not be had ({kinds}), {broken} errors while reading,"
-            f" {len(self._open_windows)} windows unfinished; run the same command again"
-        )
-        raise CloseSpider("incomplete")
+        if self._not_read:
+            shown = "; ".join(self._not_read[:3])
+            raise UnknownShapeError(
+                f"{len(self._not_read)} saved pages could not be read: {shown}; "
+                "they are kept in raw.quarantine, all others have landed"
+            )
+        if failed or broken or self._open_windows:
+            kinds = ", ".join(sorted(self._failed_pages)) or "see the log"
+            raise IncompleteCrawlError(
+                f"{failed} pages could not be had ({kinds}), {broken} errors while "
+                f"reading, {len(self._open_windows)} windows unfinished; run the same "
+                "command again"
+            )
 
     def closed(self, reason: str) -> None:
         """Land the homes that wait, and write how the crawl ended."""
         if self._landing is None:
             return
-        self._landing.flush()
         self._count("windows", self.progress.windows_done)
-        self._count("pages", self.progress.search_pages + self.progress.listings_done)
+        self._count("pages", self.progress.pages)
         self._count("cards", self.progress.cards)
         self._count("homes", self.progress.homes)
-        self._landing.store.close(reason, self.crawler.stats.get_stats())
+        try:
+            self._landing.flush()
+            self._landing.store.close(reason, self.crawler.stats.get_stats())
+        except WarehouseWriteError as error:
+            self.failure = self.failure or error
         self.has_finished = reason == "finished"
 
-    def _count_oddities(self, page: SearchPage | ListingPage) -> None:
-        for name, count in page.data.oddities.items():
-            self._count(name, count)
+    def _count_changes(self, changes: CardChanges) -> None:
+        self._count("cards_landed", changes.new + changes.changed)
+        for kind, number in asdict(changes).items():
+            name = kind if "_" in kind else f"cards_{kind}"
+            self._count(name, number)
 
     def _count(self, name: str, count: int = 1) -> None:
         self.crawler.stats.inc_value(f"booli/{name}", count)
-
-
-def _ledger_line(window: DateWindow, status: str, page: SearchPage) -> LandedWindow:
-    return LandedWindow(
-        from_date=window.from_date,
-        to_date=window.to_date,
-        status=status,
-        page_count=page.page_count,
-        total_count=page.total_count,
-    )
-
-
-def _reason(error: SlutprisError) -> str:
-    known = (reason for kind, reason in REASONS.items() if isinstance(error, kind))
-    return next(known, "failed")
 
 
 def _is_loopback(url: str) -> bool:
