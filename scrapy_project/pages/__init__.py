@@ -1,5 +1,7 @@
 """Page objects: from one served page to items. No request is made here.
 
-``next_data`` reads the envelope and the Apollo cache, ``search`` and ``listing`` the
-two kinds of page. Nothing imports Scrapy, so a saved page reads like a crawled one.
+``search`` and ``listing`` read the two kinds of page, the latter with ``info_points``.
+They see a page only through ``next_data``, which trusts no type; ``quantities`` says
+what a number or text can mean, ``known`` which names the site is known to use. Nothing
+imports Scrapy, so a saved page reads like a crawled one.
 """

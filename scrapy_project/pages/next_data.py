@@ -130,13 +130,13 @@ class NextData:
         ]
 
     def root_outline(self) -> str:
-        """Say in one line what ``ROOT_QUERY`` holds, for a message."""
-        shown = [
-            f"{key.partition('(')[0]}: {self._outline(value)}"
+        """Say in one line what ``ROOT_QUERY`` holds, unknown names first."""
+        shown = {
+            (name in ROOT_KEYS, f"{name}: {self._outline(value)}")
             for key, value in self.root.items()
-            if key != "__typename"
-        ]
-        return "; ".join(sorted(set(shown)))[:400] or "nothing"
+            if (name := key.partition("(")[0]) != "__typename"
+        }
+        return "; ".join(text for _, text in sorted(shown))[:400] or "nothing"
 
     def _outline(self, value: Json) -> str:
         known = self.follow(value)

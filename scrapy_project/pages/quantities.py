@@ -43,9 +43,9 @@ class Quantity:
     decimals: int = 2
 
 
-# Bounds are where a value stops being a home's, not where it becomes rare: a deed of
-# 1 000 kr passes, and so do 65 million, 785 m², a house of 1049 and a floor of 99.9,
-# all of which stand in files of real sales.
+# Bounds are where a value stops being one that somebody typed, not where it becomes
+# rare or wrong: homes of 1 m² and of 1 020 m², a fee of 61 264 kr, a floor of 99.9 and
+# the years 190 and 2913 are shown by the site, and judging them is the warehouse's.
 QUANTITIES = {
     "booli_id": Quantity(-1e12, 1e12),
     "residence_id": Quantity(1, 1e12),
@@ -56,15 +56,15 @@ QUANTITIES = {
     "list_price_sek": Quantity(1, 2e9, _KRONOR),
     "first_price_sek": Quantity(1, 2e9, _KRONOR),
     "price_change_sek": Quantity(-2e9, 2e9, _KRONOR),
-    "price_change_pct": Quantity(-100, 10_000, frozenset({"", "%"})),
-    "price_per_m2_sek": Quantity(10, 5_000_000, frozenset({"", "kr/m²"})),
+    "price_change_pct": Quantity(-100, 1e9, frozenset({"", "%"})),
+    "price_per_m2_sek": Quantity(0, 2e9, frozenset({"", "kr/m²"})),
     "fee_sek_per_month": Quantity(0, 300_000, _PER_MONTH),
     "operating_cost_sek_per_month": Quantity(0, 300_000, _PER_MONTH),
-    "living_area_m2": Quantity(1, 5_000, _AREA),
-    "additional_area_m2": Quantity(0, 10_000, _AREA),
+    "living_area_m2": Quantity(1, 20_000, _AREA),
+    "additional_area_m2": Quantity(0, 20_000, _AREA),
     "rooms": Quantity(0.5, 100, frozenset({"", "rum"})),
     "floor": Quantity(-10, 100, frozenset({"", "tr"})),
-    "construction_year": Quantity(1000, 2100),
+    "construction_year": Quantity(1, 9999),
     "days_active": Quantity(0, 10_000, _DAYS),
     "latitude": Quantity(54, 70, decimals=15),
     "longitude": Quantity(9, 26, decimals=15),
