@@ -90,7 +90,7 @@ class CrawlArguments(BaseModel):
         if self.pages is not None and not has_saved_pages(self.pages):
             raise ValueError(
                 f"pages={self.pages} is no folder with saved pages in it "
-                "(.html, .har or .warc)"
+                "(.html, .har, .warc or .wacz; see docs/saved-pages.md)"
             )
         return self
 

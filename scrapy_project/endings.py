@@ -6,7 +6,13 @@ What does not belong here: deciding that a crawl ends.
 
 from __future__ import annotations
 
-from scrapy_project.middlewares import ChallengedError, LongWaitError
+from scrapy_project.middlewares import (
+    ChallengedError,
+    LongWaitError,
+    RobotsForbidError,
+    RobotsUnreachableError,
+)
+from scrapy_project.monitors import MonitorsError
 from scrapy_project.pages.next_data import UnknownShapeError
 from scrapy_project.windows import EchoMismatchError
 from warehouse.crawl_store import WarehouseWriteError
@@ -27,6 +33,9 @@ REASONS: dict[type[SlutprisError], str] = {
     EchoMismatchError: "echo_mismatch",
     UnknownShapeError: "unknown_shape",
     IncompleteCrawlError: "incomplete",
+    MonitorsError: "monitors",
+    RobotsForbidError: "robots_forbid",
+    RobotsUnreachableError: "robots_unreachable",
 }
 
 

@@ -20,6 +20,9 @@ class Progress:
     """Listing pages to read, as far as they are known."""
     listings_done: int = 0
     homes: int = 0
+    files: int = 0
+    """Files of saved pages; none when a site is crawled."""
+    files_done: int = 0
     reads_homes: bool = True
     """Whether listing pages will be read once the windows have landed."""
 
@@ -31,6 +34,12 @@ class Progress:
 
 def progress_line(counts: Progress, elapsed_s: float) -> str:
     """One line for a person; the time left counts the pages known so far."""
+    if counts.files:
+        return (
+            f"{counts.files_done}/{counts.files} files, "
+            f"{counts.search_pages} search pages with {counts.cards} sales, "
+            f"{counts.homes} homes"
+        )
     rate = counts.pages / elapsed_s if elapsed_s > 0 else 0.0
     return (
         f"{counts.windows_done}/{counts.windows} windows, {counts.cards} sales, "

@@ -3,7 +3,7 @@
 What does not belong here: where site and warehouse are (``warehouse.settings``).
 """
 
-import os
+from warehouse.settings import Settings
 
 BOT_NAME = "slutpris"
 SPIDER_MODULES = ["scrapy_project.spiders"]
@@ -12,7 +12,7 @@ COMMANDS_MODULE = "scrapy_project.commands"
 ADDONS = {"scrapy_poet.Addon": 300}
 
 # Politeness. Who asks, and whom to write to: SLUTPRIS_CONTACT is an address or a page.
-CONTACT = os.environ.get("SLUTPRIS_CONTACT", "")
+CONTACT = Settings().contact
 USER_AGENT = (
     "slutpris/0.1 (research on sold prices of apartments; one slow connection"
     f"{'; ' if CONTACT else ''}{CONTACT})"
@@ -64,10 +64,19 @@ SPIDER_MIDDLEWARES = {
 METAREFRESH_ENABLED = False
 EXTENSIONS = {
     "scrapy_project.extensions.Progress": 500,
+    "spidermon.contrib.scrapy.extensions.Spidermon": 500,
     "scrapy.extensions.logstats.LogStats": None,
     "scrapy.extensions.memusage.MemoryUsage": None,
 }
 PROGRESS_INTERVAL_S = 5
+
+# Spidermon counts how many items have each field; the spider runs the suite, before the
+# statistics land (``monitors``).
+SPIDERMON_ENABLED = True
+SPIDERMON_ADD_FIELD_COVERAGE = True
+SPIDERMON_FIELD_COVERAGE_SKIP_NONE = True
+SPIDERMON_FIELD_COVERAGE_SKIP_FALSY = False
+SPIDERMON_FIELD_COVERAGE_SKIP_VALUES: list[object] = ["", []]
 
 # First come, first served: pages of one window arrive together, newest homes first.
 SCHEDULER_MEMORY_QUEUE = "scrapy.squeues.FifoMemoryQueue"

@@ -134,6 +134,26 @@ class CrawlStore:
         since = found[0][0] or self._started_at
         return max(since, self._started_at - timedelta(days=1))
 
+    def previous_statistics(self, mode: str, limit: int = 5) -> list[dict[str, Any]]:
+        """Read the statistics of the latest runs of this mode that finished."""
+        found = self._connection.execute(
+            """
+            select statistics
+            from raw.crawl_runs
+            where site = $site and spider = $spider and finish_reason = 'finished'
+                and arguments->>'mode' = $mode
+            order by started_at desc
+            limit $limit
+            """,
+            {
+                "site": self.run.site,
+                "spider": self.run.spider,
+                "mode": mode,
+                "limit": limit,
+            },
+        ).fetchall()
+        return [json.loads(statistics) for (statistics,) in found]
+
     def window_status(
         self,
         scope: SearchScope,

@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     )
     """The site the spider crawls; the bundled replica's address in the demo."""
 
+    contact: Annotated[str, Field(alias="SLUTPRIS_CONTACT")] = ""
+    """Whom the crawled site can write to: an address or a page, in the user agent."""
+
     threads: Annotated[int, Field(alias="SLUTPRIS_THREADS", ge=1)] = os.cpu_count() or 1
     """Threads of DuckDB, XGBoost and AutoGluon (oversubscription costs tenfold)."""
 

@@ -2,7 +2,8 @@
 
 Scrapy's own accepts any argument and exits 0 however a crawl ends. The codes:
 0 finished, 1 other failure, 2 bad argument, 3 warehouse busy, 4 challenged, 5 unknown
-shape or another question answered, 6 incomplete, 130 interrupted.
+shape or another question answered, 6 incomplete, 7 told to wait for long, 8 monitors
+object, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.spiderloader import get_spider_loader
 
+from scrapy_project.middlewares import check_settings
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Command(CrawlCommand):
         if preflight is None:
             return
         try:
+            check_settings(self.settings)
             preflight(opts.spargs)
         except SlutprisError as error:
             sys.stderr.write(f"error: {error}\n")

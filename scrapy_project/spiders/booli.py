@@ -28,6 +28,7 @@ from scrapy.http import Response  # noqa: TC002
 from scrapy_project.arguments import UNSETTLED_DAYS, CrawlArguments, today
 from scrapy_project.endings import IncompleteCrawlError, reason_of
 from scrapy_project.items import Home, SaleCard
+from scrapy_project.monitors import MonitorsError, run_monitors
 from scrapy_project.open_window import OpenWindow
 from scrapy_project.pages.listing import ListingPage  # noqa: TC001
 from scrapy_project.pages.next_data import UnknownShapeError
@@ -358,9 +359,11 @@ class BooliSpider(Spider):
 
     async def _read_saved_pages(self, folder: Path) -> AsyncIterator[SaleCard | Home]:
         """Read what a person saved; what cannot be read is named at the end."""
-        self.progress.listings = saved_page_count(folder)
+        self.progress.files = saved_page_count(folder)
+        seen: set[str] = set()
         for source in read_saved_pages(folder):
-            self.progress.listings_done += 1
+            seen.add(source.source.partition("#")[0])
+            self.progress.files_done = len(seen)
             try:
                 items = self._read_saved(source)
             except UnknownShapeError as error:
@@ -375,6 +378,7 @@ class BooliSpider(Spider):
     def _read_saved(self, source: SavedPage | UnreadableSource) -> list[Any]:
         read = self.reader.saved(source)
         if isinstance(read, Home):
+            self.progress.listings_done += 1
             self.progress.homes += 1
             return [read]
         self._count_changes(self.landing.land_search_page(read))
@@ -401,7 +405,9 @@ class BooliSpider(Spider):
             with self._stopping():
                 raise failure.value
         self._failed_pages[type(failure.value).__name__] += 1
-        self._given_up.add(failure.request.cb_kwargs.get("path", ""))
+        # Scrapy hangs the request on the failure it hands over.
+        request: Request = failure.request  # ty: ignore[unresolved-attribute]
+        self._given_up.add(request.cb_kwargs.get("path", ""))
         self._count("failed_pages")
         logger.warning("a page could not be had: %s", failure.value)
         if not self.progress.pages and self._failed_pages.total() >= (
@@ -454,10 +460,20 @@ class BooliSpider(Spider):
         self._count("homes", self.progress.homes)
         try:
             self._landing.flush()
+            reason = self._judged(reason)
             self._landing.store.close(reason, self.crawler.stats.get_stats())
         except WarehouseWriteError as error:
             self.failure = self.failure or error
         self.has_finished = reason == "finished"
+
+    def _judged(self, reason: str) -> str:
+        """Let the monitors look at the statistics before they land."""
+        previous = self.landing.store.previous_statistics(self.arguments.mode)
+        objections = run_monitors(self.crawler, reason, previous)
+        if reason != "finished" or not objections:
+            return reason
+        self.failure = MonitorsError(objections)
+        return reason_of(self.failure)
 
     def _count_changes(self, changes: CardChanges) -> None:
         self._count("cards_landed", changes.new + changes.changed)
