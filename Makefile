@@ -59,8 +59,9 @@ check: $(READY)  ## linters, types, import contract, dbt parse, Dagster definiti
 	@$(BIN)/dbt --quiet --warn-error parse --project-dir dbt_project
 	@$(BIN)/dg check defs
 
-bench: $(READY)  ## measure: pages per second, build time and memory by size, training, latency
+bench: $(READY)  ## measure: crawl, build time and memory by size, training, latency (half an hour)
 	@$(BIN)/python tests/bench.py
+	@$(BIN)/python tests/bench_crawl.py
 
 clean:  ## remove the environment and caches; the data folder is kept
 	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info build
