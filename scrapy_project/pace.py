@@ -7,16 +7,19 @@ clock, any sleeping, any Scrapy (``retry_after``). ``docs/decisions`` says why s
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import attrs
 
-from scrapy_project.token_bucket import MAX_RATE_PER_S, Stretch
+from scrapy_project.token_bucket import MAX_RATE_PER_S, MAX_REMEMBERED, Stretch
 
 # The wait after a 429 without Retry-After; it doubles while nothing is accepted.
 MISSING_WAIT_S = 60.0
 # An own guess of the rate is at least so fast: the search costs less from there.
 FIRST_GUESS_PER_S = 0.2
 FIRST_GROWTH = 2.0
+# How far inside its bounds a search begins, and by how much of their width it grows.
+START_SHARE, GROWTH_SHARE = 0.15, 0.1
 MAX_GROWTH = 1.5
 # Bounds as close as this are not narrowed further: each step costs a refusal.
 CLOSE_ENOUGH = 1.03
@@ -57,9 +60,8 @@ class Pace:
     _tokens: float = 0.0
     _counted_s: float = 0.0
     _last_s: float = float("-inf")
-    _began_s: float | None = None
-    _accepted_at_first: int = 0
-    _first_took_s: float = 0.0
+    _at_first: deque[float] = attrs.field(factory=lambda: deque(maxlen=MAX_REMEMBERED))
+    _first_refused_s: float = 0.0
     _missing_wait_s: float = MISSING_WAIT_S
     _stretch: Stretch = attrs.field(factory=lambda: Stretch(0.0))
 
@@ -77,6 +79,7 @@ class Pace:
         self._stretch.accept(now_s)
         self._missing_wait_s = MISSING_WAIT_S
         if self.rate_per_s is None:
+            self._at_first.append(now_s)
             return
         refilled = self.rate_per_s * (now_s - self._counted_s)
         tokens = min(self._capacity, self._tokens + refilled)
@@ -123,18 +126,13 @@ class Pace:
         self.requests += 1
         now_s = (sent_s + received_s) / 2
         self._last_s = sent_s
-        if self._began_s is None:
-            self._began_s = now_s
         return now_s
 
     def _guess(self, now_s: float, wait_s: float) -> None:
         """Begin at one request a wait, and double."""
-        assert self._began_s is not None
-        self._accepted_at_first = max(1, self._stretch.count)
-        self._first_took_s = now_s - self._began_s
-        if self._first_took_s > 0:
-            seen = self._accepted_at_first / self._first_took_s
-            self._high = min(self._high, max(seen, FIRST_GUESS_PER_S))
+        self._first_refused_s = now_s
+        if self._at_first and now_s > self._at_first[-1]:
+            self._high = min(self._high, 1 / (now_s - self._at_first[-1]))
         guess = max(1 / max(wait_s, 0.1), FIRST_GUESS_PER_S if wait_s > 30 else 0.0)
         self.rate_per_s = min(guess, self._high)
         self._growth = FIRST_GROWTH
@@ -162,10 +160,10 @@ class Pace:
         self._low, self._high = min(low, high), high
         low = self._low or high / 10
         width = high / low
-        self._growth = min(MAX_GROWTH, 1 + (width - 1) / 10)
+        self._growth = min(MAX_GROWTH, 1 + (width - 1) * GROWTH_SHARE)
         if width < CLOSE_ENOUGH:
             self._growth = 1.0
-        rate = min(before, low * (1 + 0.3 * (width - 1)))
+        rate = min(before, low * (1 + START_SHARE * (width - 1)))
         if not self._may_search:
             # Refused more often than the search for the rate accounts for.
             rate = min(rate, low) / SLIGHTLY_SLOWER
@@ -185,6 +183,12 @@ class Pace:
         return low, high
 
     def _capacity_at(self, rate: float) -> float:
-        """Capacity of a bucket of that rate, full at the start of the crawl."""
-        refilled = rate * self._first_took_s
-        return max(1.0, math.ceil(self._accepted_at_first - refilled))
+        """Capacity that a bucket of that rate had to have before the first refusal.
+
+        So many tokens were taken, since whichever request, more than came back.
+        """
+        taken = [
+            number - rate * (self._first_refused_s - accepted_s)
+            for number, accepted_s in enumerate(reversed(self._at_first), start=1)
+        ]
+        return max(1.0, math.ceil(max(taken, default=1.0)))

@@ -72,6 +72,7 @@ class Run:
 def simulate(
     rate_per_s: float, capacity: float, header: Header = "seconds", *,
     pages: int = 300, latency_s: float = 0.005, seed: int = 0, delay_s: float = 0.0,
+    idle_s: float = 0.0,
 ) -> Run:  # fmt: skip
     """Fetch pages one at a time; the round trip varies by 30 %."""
     rng = random.Random(seed)
@@ -92,7 +93,8 @@ def simulate(
                 "seconds": until_s - came_s, "date": until_s - now_s, "none": None,
             }[header]  # fmt: skip
             run.pace.refused(sent_s, now_s, asked_s)
-        now_s += 0.002
+        # A crawl reads its first search pages slowly, while the bucket is full.
+        now_s += 0.002 + idle_s * (run.pages == 5)
     return run
 
 
@@ -143,6 +145,16 @@ def test_short_crawl_fetches_nearly_all_that_is_allowed(
 ) -> None:
     run = simulate(rate, capacity, header, pages=300)
     assert run.share_of_allowed >= 0.95
+
+
+@pytest.mark.parametrize("idle_s", [0.5, 1.5])
+@pytest.mark.parametrize(("rate", "capacity"), [(5, 10), (10, 20), (20, 40)])
+def test_crawl_that_begins_slowly_still_learns_the_rate(
+    rate: float, capacity: float, idle_s: float
+) -> None:
+    run = simulate(rate, capacity, pages=2000, idle_s=idle_s)
+    assert run.share_of_allowed >= 0.95
+    assert run.share_refused_after_the_first <= 0.01
 
 
 def test_without_retry_after_the_search_stays_within_the_hundredth() -> None:
