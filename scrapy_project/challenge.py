@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Self
 from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.exceptions import ResponseDataLossError
 
-from scrapy_project.pages.next_data import MissingPayloadError, payload_of
+from scrapy_project.pages.next_data import (
+    MissingPayloadError,
+    UnknownShapeError,
+    payload_of,
+)
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
@@ -156,12 +160,14 @@ def _kind_of_page(response: Response) -> str | None:
     content_type = (response.headers.get("Content-Type") or b"").lower()
     if b"json" in content_type or "/_next/data/" in response.url:
         return _kind_of_payload(response.body.strip())
-    if b"__NEXT_DATA__" not in response.body:
-        return "no_next_data"
     try:
         return _kind_of_payload(payload_of(response.body))
     except MissingPayloadError:
-        return "truncated"
+        has_marker = b"__NEXT_DATA__" in response.body
+        return "truncated" if has_marker else "no_next_data"
+    except UnknownShapeError:
+        # A page of another kind is no refusal: the page object will name it.
+        return None
 
 
 def _kind_of_payload(payload: bytes) -> str | None:
@@ -178,7 +184,7 @@ def _is_whole(payload: bytes) -> bool:
         return True
     try:
         json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

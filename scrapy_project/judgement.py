@@ -88,8 +88,8 @@ class Limits:
     """By item class and field; a class that is set replaces that class's floors."""
     coverage_of_previous: float = 0.5
     """A field must be known this often, as a share of how often it was before."""
-    max_429_share: float = 0.01
-    """Of all answers, the first 429 apart."""
+    max_429_share: float = 0.05
+    """Of all answers, the first 429 apart; a small crawl spends some on the pace."""
     max_unknown_shape_share: float = 0.01
     max_quarantined_share: float = 0.01
     max_sqm_failed_share: float = 0.01

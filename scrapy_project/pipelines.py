@@ -139,7 +139,7 @@ class Landing:
                 row = self._observed(card, read.page, sha256)
                 rows["cards"].append(row | {"page_url": read.page.url})
             for bad in read.unreadable:
-                record = _as_json(json.dumps(bad.record).encode())
+                record = _record(bad.record)
                 rows["quarantined"].append(
                     self._quarantine_row(
                         read.page.url,
@@ -213,6 +213,13 @@ def _as_json(payload: bytes) -> str:
     except orjson.JSONDecodeError:
         return json.dumps(text.replace("\x00", "\ufffd"))
     return text
+
+
+def _record(value: Any) -> str:  # noqa: ANN401 - whatever stood on the page
+    try:
+        return _as_json(json.dumps(value).encode())
+    except RecursionError:
+        return json.dumps("nested too deep to be written; see the page in raw.pages")
 
 
 def content_sha256(values: Mapping[str, Any]) -> str:

@@ -170,6 +170,6 @@ def past_the_end(url: str, number: int) -> ReadSearchPage:
 
 def search_path(page: SearchPage) -> str:
     """Write path and query of a saved search page, as the page tells them."""
-    asked = dict(page.data.envelope.get("query") or {})
+    asked = dict(page.data.query)
     asked.pop("searchType", None)
     return f"/sok/slutpriser?{urlencode(asked, safe=',', doseq=True)}"

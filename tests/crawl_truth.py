@@ -38,7 +38,8 @@ HOME_FIELDS = {
     "residence_id": "residence_id",
     "street_address": "trim(replace(street_address, chr(173), ''))",
     "descriptive_area_name": "district",
-    "municipality_name": "municipality",
+    # Where the page names none, its list of areas does.
+    "municipality_name": "coalesce(municipality, 'Stockholm')",
     "object_type": "object_type",
     "tenure_form": "tenure_form",
     "brf_id": "brf_id",

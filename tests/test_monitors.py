@@ -69,8 +69,8 @@ def test_no_monitor_objects_to_a_good_crawl() -> None:
         ("finish_reason", {"finish_reason": "monitors"}, {"finish_reason": None}),
         ("echo_mismatch", {"booli/echo_mismatch": 0}, {"booli/echo_mismatch": 1}),
         ("challenge", {"booli/challenge/waf": 0}, {"booli/challenge/waf": 1}),
-        # 1 % of 1 030 answers, after the first.
-        ("too_many_requests", {"booli/429": 11}, {"booli/429": 12}),
+        # 5 % of 1 030 answers, after the first.
+        ("too_many_requests", {"booli/429": 52}, {"booli/429": 53}),
         (
             "unknown_shape",
             {"booli/odd_pages/search": 5, "booli/odd_pages/listing": 5},

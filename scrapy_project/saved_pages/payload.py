@@ -79,7 +79,7 @@ def is_of_another_page(url: str, body: bytes) -> bool:
 def _query_of(body: bytes) -> dict[str, str]:
     try:
         envelope: Any = orjson.loads(payload_of(body))
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, UnknownShapeError):
         return {}
     query = envelope.get("query") if isinstance(envelope, dict) else None
     if not isinstance(query, dict) or not query:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from scrapy import Request, Spider, signals
-from scrapy.exceptions import CloseSpider, DontCloseSpider
+from scrapy.exceptions import CloseSpider, DontCloseSpider, IgnoreRequest
 from scrapy.http import Response  # noqa: TC002
 
 from scrapy_project.arguments import UNSETTLED_DAYS, CrawlArguments, today
@@ -404,6 +404,9 @@ class BooliSpider(Spider):
         if isinstance(failure.value, SlutprisError):
             with self._stopping():
                 raise failure.value
+        if isinstance(failure.value, IgnoreRequest):
+            # Held back because the crawl is ending; the ledger has it.
+            return
         self._failed_pages[type(failure.value).__name__] += 1
         # Scrapy hangs the request on the failure it hands over.
         request: Request = failure.request  # ty: ignore[unresolved-attribute]
