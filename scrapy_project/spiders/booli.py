@@ -409,7 +409,7 @@ class BooliSpider(Spider):
             return
         self._failed_pages[type(failure.value).__name__] += 1
         # Scrapy hangs the request on the failure it hands over.
-        request: Request = failure.request  # ty: ignore[unresolved-attribute]
+        request: Request = failure.request  # ty: ignore[missing-attribute]
         self._given_up.add(request.cb_kwargs.get("path", ""))
         self._count("failed_pages")
         logger.warning("a page could not be had: %s", failure.value)
