@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+MEMORY_LIMIT = "256MB"
+"""Of DuckDB while it crawls; larger queries spill to the folder of the warehouse."""
+
 
 class WarehouseWriteError(SlutprisError):
     """The warehouse refused a write (disk full, file damaged); the crawl must stop."""
@@ -100,6 +103,8 @@ class CrawlStore:
     def __init__(self, run: CrawlRun, path: Path | None = None) -> None:
         self.run = run
         self._connection = connect(path)
+        # DuckDB would keep all it wrote in memory; a crawl must not grow with its pages.
+        self._connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         self._started_at = utc_now()
         self._schemas: dict[str, pa.Schema] = {}
         create_raw_tables(self._connection)
