@@ -103,7 +103,7 @@ class CrawlStore:
     def __init__(self, run: CrawlRun, path: Path | None = None) -> None:
         self.run = run
         self._connection = connect(path)
-        # DuckDB would keep all it wrote in memory; a crawl must not grow with its pages.
+        # DuckDB would keep what it wrote in memory: a crawl would grow with its pages.
         self._connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         self._started_at = utc_now()
         self._schemas: dict[str, pa.Schema] = {}
