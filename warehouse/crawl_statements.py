@@ -4,56 +4,33 @@ What belongs here: statements over the raw tables and ``incoming``, the rows at 
 What does not: when they run (``crawl_store``).
 """
 
-# The newest incoming observation of a sale, unless it says what was known at that time.
-INSERT_NEW_CARDS = """
-insert into raw.sale_cards by name
+# The newest incoming observation of each key, unless it says what was known by then.
+_INSERT_NEW = """
+insert into raw.{table} by name
 with latest as (
     select
-        incoming.booli_id,
+        incoming.{key},
         arg_max(known.content_sha256, known.observed_at) as content_sha256
     from incoming
-    inner join raw.sale_cards as known
-        on incoming.booli_id = known.booli_id
+    inner join raw.{table} as known
+        on incoming.{key} = known.{key}
         and incoming.observed_at >= known.observed_at
-    group by incoming.booli_id
+    group by incoming.{key}
 )
 select incoming.*
 from incoming
 where not exists (
     select 1 from latest
-    where latest.booli_id = incoming.booli_id
+    where latest.{key} = incoming.{key}
         and latest.content_sha256 = incoming.content_sha256
 )
 qualify row_number() over (
-    partition by incoming.booli_id order by incoming.observed_at desc
+    partition by incoming.{key} order by incoming.observed_at desc
 ) = 1
 on conflict do nothing
 """
-
-INSERT_NEW_HOMES = """
-insert into raw.homes by name
-with latest as (
-    select
-        incoming.url,
-        arg_max(known.content_sha256, known.observed_at) as content_sha256
-    from incoming
-    inner join raw.homes as known
-        on incoming.url = known.url
-        and incoming.observed_at >= known.observed_at
-    group by incoming.url
-)
-select incoming.*
-from incoming
-where not exists (
-    select 1 from latest
-    where latest.url = incoming.url
-        and latest.content_sha256 = incoming.content_sha256
-)
-qualify row_number() over (
-    partition by incoming.url order by incoming.observed_at desc
-) = 1
-on conflict do nothing
-"""
+INSERT_NEW_CARDS = _INSERT_NEW.format(table="sale_cards", key="booli_id")
+INSERT_NEW_HOMES = _INSERT_NEW.format(table="homes", key="url")
 
 # What a landing of cards meant, told before it happens.
 COUNT_CHANGES = """
