@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import resource
@@ -10,7 +11,17 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from crawling import ROOT, SCRAPY, crawl, environment, in_order, landed, replica
+from crawling import (
+    ROOT,
+    SAMPLES,
+    SCRAPY,
+    crawl,
+    environment,
+    html,
+    in_order,
+    landed,
+    replica,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,3 +122,27 @@ def test_job_folder_is_a_convenience_and_not_the_truth(
     job = ["-s", f"JOBDIR={tmp_path / 'job'}"]
     crawl_until(tmp_path / "data", site, 60, signal.SIGKILL, *job)
     assert_same_in_the_end(tmp_path / "data", undisturbed, site, *job)
+
+
+def test_full_disk_is_named_while_saved_pages_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    payload = (SAMPLES / "search_page.next_data.json").read_text("utf-8")
+    (folder / "search.html").write_bytes(html(json.loads(payload)))
+
+    def no_file_above_64_kib() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, resource.RLIM_INFINITY))
+
+    # The tables fit, the page does not.
+    crawl(tmp_path / "data", "http://127.0.0.1:9", "-a", f"pages={folder}")
+    for number in range(40):
+        spoiled = json.dumps({"no": "page", "number": number, "of": "x" * 9_000})
+        (folder / f"other{number}.html").write_text(spoiled)
+    done = subprocess.run(
+        [SCRAPY, "crawl", "booli", "-a", f"pages={folder}"],
+        preexec_fn=no_file_above_64_kib, cwd=ROOT, text=True, capture_output=True,
+        env=environment(tmp_path / "data", "http://127.0.0.1:9"),
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "the warehouse refused a write" in done.stderr

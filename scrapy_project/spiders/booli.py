@@ -370,6 +370,9 @@ class BooliSpider(Spider):
                 logger.warning("%s: %s", source.source, error)
                 self._not_read.append(f"{source.source} ({error})")
                 continue
+            except WarehouseWriteError:
+                with self._stopping():
+                    raise
             for item in items:
                 yield item
             # The progress line needs its turn; nothing else here ever waits.
@@ -471,7 +474,9 @@ class BooliSpider(Spider):
 
     def _judged(self, reason: str) -> str:
         """Let the monitors look at the statistics before they land."""
-        previous = self.landing.store.previous_statistics(self.arguments.mode)
+        # Bulk crawls read years apart, which know different fields.
+        is_daily = self.arguments.mode == "daily"
+        previous = self.landing.store.previous_statistics("daily") if is_daily else []
         objections = run_monitors(self.crawler, reason, previous)
         if reason != "finished" or not objections:
             return reason
