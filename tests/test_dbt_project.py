@@ -333,3 +333,65 @@ def test_real_sales_are_accepted_or_rejected_by_a_rule(
         assert count(connection, "select count(*) from marts.sales") == raw - rejected
     assert raw > 90_000
     assert rejected - repeated < raw / 1_000
+
+
+def test_comparables_are_earlier_sales_by_weight(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    compared = """
+        from marts.sale_comparables as compared
+        inner join marts.sales as sale on compared.sale_id = sale.sale_id
+        inner join marts.sales as other
+            on compared.comparable_sale_id = other.sale_id
+    """
+    assert count(marts, f"select count(*) {compared}") >= 10_000
+    late = f"select count(*) {compared} where other.sold_date >= sale.sold_date"
+    assert count(marts, late) == 0
+
+
+def test_comparables_are_what_a_plain_search_of_the_squares_finds(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    found = marts.execute(
+        """
+        with first_sales as (
+            select * from marts.comparable_sales order by sold_date, sale_id limit 100
+        ),
+
+        pairs as (
+            select
+                sale.sale_id,
+                other.sale_id as comparable_sale_id,
+                111320 * sqrt(
+                    (sale.latitude - other.latitude) ** 2
+                    + (
+                        (sale.longitude - other.longitude)
+                        * cos(radians(sale.latitude))
+                    ) ** 2
+                ) as distance_m
+            from first_sales as sale
+            inner join first_sales as other
+                on sale.sold_date > other.sold_date
+                and abs(sale.wide_square // 100000 - other.wide_square // 100000) <= 1
+                and abs(sale.wide_square % 100000 - other.wide_square % 100000) <= 1
+        )
+
+        select
+            pairs.sale_id,
+            count(*) as expected,
+            count(kept.weight) as kept,
+            max(abs(pairs.distance_m - kept.distance_m)) as distance_off_m
+        from pairs
+        left join marts.sale_comparables as kept
+            on pairs.sale_id = kept.sale_id
+            and pairs.comparable_sale_id = kept.comparable_sale_id
+        group by pairs.sale_id
+        """
+    ).fetchall()
+
+    # Where so few are near, the newest of a square are all of them.
+    few = [row for row in found if row[1] <= 8]
+    assert few
+    for sale_id, expected, kept, distance_off_m in few:
+        assert kept == expected, sale_id
+        assert distance_off_m <= 0.1

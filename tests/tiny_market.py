@@ -14,7 +14,7 @@ import duckdb
 import pandas as pd
 
 from ml.registry import ModelRegistry
-from ml.valuation.features import read_sale_features
+from ml.valuation.features import HISTORY_FEATURES, read_sale_features
 from ml.valuation.models import XGBoostModel
 from warehouse.serving import publish
 from warehouse.settings import Settings
@@ -35,12 +35,17 @@ STREETS = pd.DataFrame(
     }
 )
 
+# No street has a history here: the models must do without.
+UNKNOWN_FEATURES = ",\n".join(
+    f"        null::double as {name}" for name in HISTORY_FEATURES
+)
+
 MARTS_SQL = f"""
     create schema marts;
 
     create table marts.price_index as
     select
-        month::date as month,
+        month::date as period_start,
         50000 + 100 * date_diff('month', date '{FIRST_MONTH}', month)
             as price_index_sek_per_m2,
         3 as sale_count,
@@ -53,7 +58,7 @@ MARTS_SQL = f"""
     with drawn as (
         select
             streets.*,
-            month,
+            period_start as month,
             (1 + 2 * (number % 40))::integer as street_number,
             30 + 5 * (number % 13) as living_area_m2,
             number
@@ -61,7 +66,9 @@ MARTS_SQL = f"""
         cross join marts.price_index
         cross join generate_series(1, 4) as flats (flat)
         cross join lateral (
-            select flat * 7 + date_diff('month', date '{FIRST_MONTH}', month) as number
+            select
+                flat * 7
+                + date_diff('month', date '{FIRST_MONTH}', period_start) as number
         )
     )
     select
@@ -133,7 +140,8 @@ MARTS_SQL = f"""
         requests.operating_cost_sek_per_month,
         requests.latitude,
         requests.longitude,
-        price_index.price_index_sek_per_m2
+        price_index.price_index_sek_per_m2,
+{UNKNOWN_FEATURES}
     from query_table(requests) as requests
     asof left join marts.price_index
         on requests.sold_date >= price_index.known_from;

@@ -45,6 +45,7 @@ def published_features() -> dg.MaterializeResult:
             "rejected_sales",
             "price_index",
             "sale_features",
+            "sale_comparables",
             "sale_changes",
             "places",
         )

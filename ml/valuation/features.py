@@ -23,7 +23,7 @@ Mode = Literal["before_listing", "listed"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 CATEGORIES = ("street", "district", "agency")
-NUMBERS = (
+FACTS = (
     "street_number",
     "living_area_m2",
     "rooms",
@@ -34,6 +34,21 @@ NUMBERS = (
     "latitude",
     "longitude",
 )
+HISTORY_FEATURES = (
+    "quality_log_premium",
+    "comparables_log_residual",
+    "comparables_log_spread",
+    "comparables_weight",
+    "comparables_distance_m",
+    "building_log_residual",
+    "building_sale_count",
+    "building_days_since_sale",
+    "previous_sale_log_ratio",
+    "previous_sale_days",
+)
+"""What earlier sales around the home fetched; missing where there were none."""
+
+NUMBERS = FACTS + HISTORY_FEATURES
 FEATURES = CATEGORIES + NUMBERS
 
 LISTED_FEATURE = "list_price_ratio"

@@ -303,7 +303,7 @@ class Valuer:
         return (
             self.snapshot.connection.cursor()
             .execute(
-                "select month::date, known_from::date from marts.price_index "
+                "select period_start::date, known_from::date from marts.price_index "
                 "order by known_from"
             )
             .fetchall()

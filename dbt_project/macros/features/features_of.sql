@@ -8,10 +8,13 @@ longitude (NULL where unknown) and gives request_id with every feature column. A
 reads lies in schema marts, so that a snapshot of that schema can answer alone.
 #}
 {% macro create_features_of(
-    place_references, imputation_references, economy, price_index, feature_bounds
+    place_references, imputation_references, economy, price_index, quality_effects,
+    comparable_sales, feature_bounds
 ) %}
 {%- set placed = place_references.include(database=false) -%}
 {%- set imputed = imputation_references.include(database=false) -%}
+{%- set effects = quality_effects.include(database=false) -%}
+{%- set past_sales = comparable_sales.include(database=false) -%}
 create or replace macro {{ this.schema }}.features_of(requests) as table
 with cleaned as (
     select
@@ -52,8 +55,16 @@ index_joined as (
     {{ join_price_index('economy_joined', price_index.include(database=false)) }}
 ),
 
+quality_joined as ({{ join_quality('index_joined', effects) }}),
+
+compared as ({{ comparables('quality_joined', past_sales) }}),
+
+comparables_joined as (
+    {{ join_comparables('quality_joined', 'compared', past_sales) }}
+),
+
 normalised as (
-    {{ normalise('index_joined', feature_bounds.include(database=false)) }}
+    {{ normalise('comparables_joined', feature_bounds.include(database=false)) }}
 ),
 
 features as ({{ select_features('normalised') }})

@@ -1,4 +1,4 @@
-{# The market's level: the newest month of the index that was over by the date. #}
+{# The market's level: the newest half-month of the index that was over by the date. #}
 {% macro join_price_index(subjects, price_index) %}
 select
     subjects.*,

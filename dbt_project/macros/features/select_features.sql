@@ -28,6 +28,14 @@ select
     unemployment_pct,
     policy_rate_pct,
     price_index_sek_per_m2,
+    {%- for column in [
+        'quality_log_premium', 'comparables_log_residual', 'comparables_log_spread',
+        'comparables_weight', 'comparables_distance_m', 'building_log_residual',
+        'building_sale_count', 'building_days_since_sale', 'previous_sale_log_ratio',
+        'previous_sale_days'
+    ] %}
+    cast({{ column }} as double) as {{ column }},
+    {%- endfor %}
     street_number_norm,
     living_area_norm,
     rooms_norm,

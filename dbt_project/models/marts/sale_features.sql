@@ -10,8 +10,26 @@ index_joined as (
     {{ join_price_index('economy_joined', ref('price_index')) }}
 ),
 
+quality_joined as (
+    {{ join_quality('index_joined', ref('quality_effects')) }}
+),
+
+compared as (
+    select
+        sale_id as subject_id,
+        comparable_sale_id as sale_id,
+        log_residual,
+        distance_m,
+        weight
+    from {{ ref('sale_comparables') }}
+),
+
+comparables_joined as (
+    {{ join_comparables('quality_joined', 'compared', ref('comparable_sales')) }}
+),
+
 normalised as (
-    {{ normalise('index_joined', ref('feature_bounds')) }}
+    {{ normalise('comparables_joined', ref('feature_bounds')) }}
 ),
 
 features as (
