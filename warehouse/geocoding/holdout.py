@@ -36,7 +36,12 @@ select
     g.precision,
     g.uncertainty_m,
     g.street_match,
-    place_key(g.street) as found_key,
+    -- Linnégatan and Linnegatan in one file are one street, if they are in one place.
+    if(
+        folded(place_key(g.street)) = folded(t.street_key)
+        and metres_between(t.latitude, t.longitude, g.latitude, g.longitude) <= 2000,
+        t.street_key, place_key(g.street)
+    ) as found_key,
     metres_between(t.latitude, t.longitude, g.latitude, g.longitude) as error_m,
     exists (select 1 from gazetteer.streets as s where s.street_key = t.street_key)
         as is_known_street

@@ -157,7 +157,14 @@ select
         when 'interpolated' then coalesce(uncertainty_m, 15 + gap_m / 2)
         when 'nearest'
             then coalesce(uncertainty_m, 30 + 20 * abs(number - nearest.number))
-        else greatest(coalesce(uncertainty_m, 1.5 * street_reach_m), 50)
+        else greatest(
+            coalesce(uncertainty_m, 1.5 * street_reach_m),
+            -- A number beyond the known ones lies where none of them is.
+            if(number is null, 50, coalesce((
+                select c.uncertainty_m from gazetteer.calibration as c
+                where c.precision = 'street' and c.class = -1
+            ), 500))
+        )
     end as uncertainty_m
 from classed
 left join gazetteer.calibration using (precision, class);

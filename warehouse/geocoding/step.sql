@@ -17,7 +17,7 @@ ranked as (
             order by
                 n.number is not null desc,
                 s.municipality_key = a.municipality_key desc,
-                list_contains(s.district_keys, a.district_key) desc
+                coalesce(list_contains(s.district_keys, a.district_key), false) desc
         ) as place
     from candidates as c
     inner join asked as a using (question_id)
