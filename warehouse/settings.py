@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,6 +42,29 @@ class Settings(BaseSettings):
     ] = 60
     """Seconds AutoGluon may train, each time it is fitted."""
 
+    geocoder: Annotated[
+        Literal["embedded", "nominatim"], Field(alias="SLUTPRIS_GEOCODER")
+    ] = "embedded"
+    """Who places addresses: the gazetteer in the warehouse, or a Nominatim server."""
+
+    nominatim_url: Annotated[str, Field(alias="SLUTPRIS_NOMINATIM_URL")] = ""
+    """The root of the Nominatim server; needed when it is the geocoder."""
+
+    nominatim_connections: Annotated[
+        int, Field(alias="SLUTPRIS_NOMINATIM_CONNECTIONS", ge=1)
+    ] = 4
+    """Requests to Nominatim at a time; the public server always gets one."""
+
+    nominatim_requests_per_s: Annotated[
+        float, Field(alias="SLUTPRIS_NOMINATIM_REQUESTS_PER_S", ge=0)
+    ] = 0
+    """At most so many a second; 0 sets no limit. The public server gets one at most."""
+
+    nominatim_cache_days: Annotated[
+        float, Field(alias="SLUTPRIS_NOMINATIM_CACHE_DAYS", ge=0)
+    ] = 30
+    """Days an answer is still used after the server's data have changed."""
+
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - as its base
         try:
             super().__init__(**values)
@@ -72,6 +95,11 @@ class Settings(BaseSettings):
     def feature_store_path(self) -> Path:
         """The embedded feature store, a DuckDB file of its own."""
         return self.data / "feature_store.duckdb"
+
+    @property
+    def nominatim_cache_path(self) -> Path:
+        """What the Nominatim server has answered, an SQLite file."""
+        return self.data / "nominatim.sqlite"
 
     @property
     def dagster_home(self) -> Path:

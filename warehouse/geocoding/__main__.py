@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from warehouse.errors import SlutprisError, exit_with
 from warehouse.geocoding.gazetteer import gazetteer_version
 from warehouse.geocoding.geocoder import DuckDBGeocoder
+from warehouse.geocoding.nominatim import NominatimGeocoder
 from warehouse.geocoding.protocol import GeocodeRequest
 from warehouse.geocoding.sources import add_cards, add_file
+from warehouse.settings import Settings
 from warehouse.store import connect, create_raw_tables
 
 if TYPE_CHECKING:
@@ -33,15 +35,22 @@ def main() -> None:
             "nothing to do; name address files, --cards or --geocode ADDRESS"
         )
     building = bool(options.files or options.cards)
-    with connect(read_only=not building) as connection:
-        if building:
+    if building:
+        with connect() as connection:
             _build(connection, options)
-        if options.geocode:
-            request = GeocodeRequest(
-                options.geocode, options.municipality, options.district
-            )
-            result = DuckDBGeocoder(connection).geocode([request])[0]
-            _say(json.dumps(asdict(result), ensure_ascii=False))
+    if options.geocode:
+        _geocode(options)
+
+
+def _geocode(options: Namespace) -> None:
+    request = GeocodeRequest(options.geocode, options.municipality, options.district)
+    settings = Settings()
+    if (options.geocoder or settings.geocoder) == "nominatim":
+        results = NominatimGeocoder(settings).geocode([request])
+    else:
+        with connect(read_only=True) as connection:
+            results = DuckDBGeocoder(connection).geocode([request])
+    _say(json.dumps(asdict(results[0]), ensure_ascii=False))
 
 
 def _build(connection: duckdb.DuckDBPyConnection, options: Namespace) -> None:
@@ -73,6 +82,11 @@ def _parser() -> ArgumentParser:
         "--cards", action="store_true", help="add the addresses the crawl has seen"
     )
     parser.add_argument("--geocode", metavar="ADDRESS", help="print its place as JSON")
+    parser.add_argument(
+        "--geocoder",
+        choices=("embedded", "nominatim"),
+        help="who places it, in place of SLUTPRIS_GEOCODER",
+    )
     parser.add_argument("--municipality", help="of the address, where known")
     parser.add_argument("--district", help="of the address, where known")
     return parser
