@@ -162,12 +162,16 @@ def _write_extract(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     streets: dict[str, list[int]] = {}
     with path.open("w", encoding="utf-8") as file:
         file.write('<osm version="0.6">\n')
-        for node, (street, number, latitude, longitude) in enumerate(rows, start=1):
-            streets.setdefault(street, []).append(node)
+        for row, (street, number, latitude, longitude) in enumerate(rows, start=1):
+            # A line needs two corners, and a street may have one address.
+            house, corner = 2 * row, 2 * row + 1
+            streets.setdefault(street, []).extend((house, corner))
             file.write(
-                f'<node id="{node}" version="1" lat="{latitude}" lon="{longitude}">'
+                f'<node id="{house}" version="1" lat="{latitude}" lon="{longitude}">'
                 f'<tag k="addr:street" v={quoteattr(street)}/>'
                 f'<tag k="addr:housenumber" v="{number}"/></node>\n'
+                f'<node id="{corner}" version="1" lat="{latitude + 1e-5}" '
+                f'lon="{longitude}"/>\n'
             )
         for way, (street, nodes) in enumerate(streets.items(), start=1):
             corners = "".join(f'<nd ref="{node}"/>' for node in nodes)
