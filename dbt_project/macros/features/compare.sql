@@ -1,7 +1,10 @@
 -- noqa: disable=layout.indent
 {# The square of a position as one number; neighbours differ by 1 and by 100000. #}
 {% macro square(latitude, longitude, size) -%}
-    {%- set degrees = var('comparables_' ~ size ~ '_square_degrees') -%}
+    {%- set degrees = {
+        'near': var('comparables_near_square_degrees'),
+        'wide': var('comparables_wide_square_degrees'),
+    }[size] -%}
     cast(round({{ latitude }} / {{ degrees }}) as bigint) * 100000
     + cast(round({{ longitude }} / (2 * {{ degrees }})) as bigint)
 {%- endmacro %}
@@ -15,6 +18,10 @@ heaviest are kept. Subjects have subject_id, sold_date, latitude, longitude,
 living_area_m2, construction_year, is_construction_year_imputed.
 #}
 {% macro comparables(subjects, comparable_sales) -%}
+{%- set newest_of_square = {
+    'near': var('comparables_near_newest'),
+    'wide': var('comparables_wide_newest'),
+} -%}
 with
 {%- for size in ['near', 'wide'] %}
 {{ size }}_squares as (
@@ -40,7 +47,7 @@ with
             range(
                 greatest(
                     newest.{{ size }}_rank_of_day
-                    - {{ var('comparables_' ~ size ~ '_newest') }}
+                    - {{ newest_of_square[size] }}
                     + 1,
                     1
                 ),

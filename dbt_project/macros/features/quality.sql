@@ -84,3 +84,11 @@ asof left join (
         and subjects.sold_date >= {{ kind }}_effects.known_from
 {% endfor %}
 {%- endmacro %}
+
+{#
+The log of a price, as a decimal: sums of decimals are exact in whatever order they are
+added, so that two builds agree to the last figure. Sums of doubles are not.
+#}
+{% macro log_price(price) -%}
+    cast(ln({{ price }}) as decimal(12, 6))
+{%- endmacro %}

@@ -1,3 +1,11 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key='observation_id',
+) }}
+
+-- Every page and file is read anew, but only what reads otherwise than before is
+-- written: these rows tell the models after this one from which day to rebuild.
 with sale_cards as (
     select * from {{ ref('stg_booli__sale_cards') }}
 ),
@@ -187,9 +195,53 @@ unioned as (
     select * from card_observations
     union all
     select * from file_observations
+),
+
+measured as (
+    select
+        *,
+        sold_price_sek / nullif(living_area_m2, 0) as price_per_m2_sek
+    from unioned
+),
+
+fingerprinted as (
+    select
+        measured.*,
+        hash(measured) as content_hash
+    from measured
+),
+
+-- What this table says now: nothing when it is built whole.
+known as (
+    {% if is_incremental() -%}
+        select * from {{ this }}
+    {%- else -%}
+        select
+            '' as observation_id,
+            '' as sale_id,
+            cast(0 as ubigint) as content_hash,
+            date 'infinity' as sold_date
+        where false
+    {%- endif %}
+),
+
+known_sales as (
+    select
+        sale_id,
+        min(sold_date) as sold_date
+    from known
+    group by sale_id
 )
 
 select
-    *,
-    sold_price_sek / nullif(living_area_m2, 0) as price_per_m2_sek
-from unioned
+    fingerprinted.*,
+    {{ run_started_at_utc() }} as loaded_at,
+    -- A sale that moved in time touches the days it left, too.
+    least(
+        min(fingerprinted.sold_date) over (partition by fingerprinted.sale_id),
+        known_sales.sold_date
+    ) as changed_from
+from fingerprinted
+left join known on fingerprinted.observation_id = known.observation_id
+left join known_sales on fingerprinted.sale_id = known_sales.sale_id
+where fingerprinted.content_hash is distinct from known.content_hash

@@ -1,5 +1,23 @@
-with observations as (
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'rebuilt_by': 'sold_date'},
+) }}
+
+with all_observations as (
     select * from {{ ref('int_sale_observations') }}
+),
+
+sales_to_judge as (
+    select distinct sale_id from all_observations
+    where {{ is_rebuilt('sold_date', days_before=var('duplicate_days')) }}
+),
+
+-- All that is known of the sales to judge, and of those they may repeat.
+observations as (
+    select * exclude (content_hash, loaded_at, changed_from)
+    from all_observations
+    semi join sales_to_judge on all_observations.sale_id = sales_to_judge.sale_id
 ),
 
 ranked as (
@@ -24,7 +42,8 @@ numbered as (
         row_number() over (
             partition by sale_id
             order by observed_at desc, known_field_count desc, observation_id asc
-        ) > 1 as is_superseded
+        ) > 1 as is_superseded,
+        max(observed_at) over (partition by sale_id) as newest_observed_at
     from ranked
 ),
 
@@ -32,6 +51,7 @@ preferred as (
     select
         *,
         row_number() over (
+            partition by address_key, living_area_m2
             order by
                 -- A row that is no sale never hides one.
                 is_title_transfer asc,
@@ -82,3 +102,4 @@ select
     duplicates.duplicate_of_sale_id
 from numbered
 left join duplicates on numbered.observation_id = duplicates.observation_id
+where {{ is_rebuilt('numbered.sold_date') }}

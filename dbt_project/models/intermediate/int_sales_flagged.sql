@@ -1,18 +1,20 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'rebuilt_by': 'sold_date'},
+) }}
+
 {%- set area = var('outlier_living_area_m2') -%}
 {%- set price = var('outlier_sold_price_sek') -%}
 {%- set price_per_m2 = var('outlier_price_per_m2_sek') -%}
 {%- set floors = var('outlier_floor') -%}
 
 with observations as (
-    select * from {{ ref('int_sales_deduplicated') }}
-),
-
-observations_with_newest as (
     select
         *,
-        max(observed_at) over (partition by sale_id) as newest_observed_at,
         {{ text_key('district') }} as district_key
-    from observations
+    from {{ ref('int_sales_deduplicated') }}
+    where {{ is_rebuilt('sold_date', days_before=var('outlier_median_days')) }}
 ),
 
 -- One rule a row, the first that holds; the thresholds and their reasons are the
@@ -53,7 +55,7 @@ checked_alone as (
                 > year(sold_date) + {{ var('outlier_construction_years_ahead') }}
                 then 'construction_year_out_of_range'
         end as rule
-    from observations_with_newest
+    from observations
 ),
 
 -- The window ends the day before: a later sale never moves an earlier verdict.
@@ -190,3 +192,4 @@ select
                 || {{ format_sek('local_median_sek') }} || '.'
     end as reason
 from checked_locally
+where {{ is_rebuilt('sold_date') }}

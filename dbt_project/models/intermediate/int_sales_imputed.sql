@@ -1,5 +1,16 @@
-with imputed as (
-    {{ impute(ref('int_sales_located'), ref('imputation_references')) }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'rebuilt_by': 'sold_date'},
+) }}
+
+with sales as (
+    select * from {{ ref('int_sales_located') }}
+    where {{ is_rebuilt('sold_date') }}
+),
+
+imputed as (
+    {{ impute('sales', ref('imputation_references')) }}
 )
 
 select * from imputed

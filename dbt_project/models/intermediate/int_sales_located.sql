@@ -1,5 +1,16 @@
-with located as (
-    {{ locate(ref('int_sales_accepted'), ref('place_references')) }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'rebuilt_by': 'sold_date'},
+) }}
+
+with sales as (
+    select * from {{ ref('int_sales_accepted') }}
+    where {{ is_rebuilt('sold_date') }}
+),
+
+located as (
+    {{ locate('sales', ref('place_references')) }}
 )
 
 select * from located

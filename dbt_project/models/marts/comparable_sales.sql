@@ -1,14 +1,21 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'rebuilt_by': 'sold_date'},
+) }}
+
 -- Every sale as a later one compares with it: what it fetched above what its qualities
 -- explained on its own day, and its place in the order of the sales of its squares.
 -- Squares of two sizes bound the search: near ones where sales are dense, wide ones
 -- where they are not. A sale has a rank in each, so that a request reads the newest few
 -- of every square and never all of them, however many years of sales there are.
-with with_quality as (
-    {{ join_quality(ref('int_sales_imputed'), ref('quality_effects')) }}
+with sales as (
+    select * from {{ ref('int_sales_with_quality') }}
+    where {{ is_rebuilt('sold_date') }}
 ),
 
 with_index as (
-    {{ join_price_index('with_quality', ref('price_index')) }}
+    {{ join_price_index('sales', ref('price_index')) }}
 ),
 
 measured as (
@@ -33,14 +40,51 @@ measured as (
     where price_index_sek_per_m2 is not null
 ),
 
+-- The sales before those to rebuild, which are counted on: none when all are.
+earlier as (
+    {% if is_incremental() -%}
+        select * from {{ this }}
+        where sold_date < {{ rebuild_from() }}
+    {%- else -%}
+        select
+            0 as near_square,
+            0 as wide_square,
+            0 as near_rank,
+            0 as wide_rank
+        where false
+    {%- endif %}
+),
+
+near_earlier as (
+    select
+        near_square,
+        max(near_rank) as near_rank
+    from earlier
+    group by near_square
+),
+
+wide_earlier as (
+    select
+        wide_square,
+        max(wide_rank) as wide_rank
+    from earlier
+    group by wide_square
+),
+
 ranked as (
     select
-        *,
-        row_number() over (partition by near_square order by sold_date, sale_id)
-            as near_rank,
-        row_number() over (partition by wide_square order by sold_date, sale_id)
-            as wide_rank
+        measured.*,
+        coalesce(near_earlier.near_rank, 0) + row_number() over (
+            partition by measured.near_square
+            order by measured.sold_date, measured.sale_id
+        ) as near_rank,
+        coalesce(wide_earlier.wide_rank, 0) + row_number() over (
+            partition by measured.wide_square
+            order by measured.sold_date, measured.sale_id
+        ) as wide_rank
     from measured
+    left join near_earlier on measured.near_square = near_earlier.near_square
+    left join wide_earlier on measured.wide_square = wide_earlier.wide_square
 )
 
 select

@@ -1,3 +1,9 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'rebuilt_by': 'known_from'},
+) }}
+
 -- Medians that stand in for a missing number: for each year those of the two calendar
 -- years before, by district and for the city.
 {%- set medians = {
@@ -10,6 +16,7 @@
 
 with sales as (
     select * from {{ ref('int_sales_located') }}
+    where {{ is_rebuilt('sold_date', days_before=731) }}
 ),
 
 years_served as (
@@ -60,3 +67,4 @@ select
     sale_count,
     make_date(reference_year, 1, 1) as known_from
 from medians
+where {{ is_rebuilt('make_date(reference_year, 1, 1)') }}

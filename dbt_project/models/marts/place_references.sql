@@ -30,8 +30,8 @@ monthly as (
         place_key,
         month,
         count(*) as sale_count,
-        sum(latitude) as latitude_sum,
-        sum(longitude) as longitude_sum,
+        sum(cast(latitude as decimal(9, 6))) as latitude_sum,
+        sum(cast(longitude as decimal(9, 6))) as longitude_sum,
         arg_max(address, (sold_date, sale_id)) as newest_address,
         arg_max(street, (sold_date, sale_id)) as newest_street,
         arg_max(street_number, (sold_date, sale_id)) as newest_street_number,
@@ -52,7 +52,7 @@ select
     case when place_level = 'address' then newest_street_number end as street_number,
     last_value(newest_district ignore nulls) over months_so_far as district,
     last_value(newest_municipality ignore nulls) over months_so_far as municipality,
-    -- Six decimals are a tenth of a metre; rounding makes two builds alike.
+    -- Six decimals are a tenth of a metre; their sums are exact in any order.
     round(
         sum(latitude_sum) over months_so_far / sum(sale_count) over months_so_far, 6
     ) as latitude,

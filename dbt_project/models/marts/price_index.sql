@@ -3,15 +3,12 @@
 -- were known to add before. So a month with many small flats, or many suburbs, does not
 -- look like a turn of the market. Chaining half-month changes instead drifts without
 -- bound when sales are few: every change's error stays in the level for ever.
-with sales_with_quality as (
-    {{ join_quality(ref('int_sales_imputed'), ref('quality_effects')) }}
-),
-
-freed_sales as (
+with freed_sales as (
     select
         {{ half_month('sold_date') }} as period_start,
-        ln(price_per_m2_sek) - quality_log_premium as log_price
-    from sales_with_quality
+        {{ log_price('price_per_m2_sek') }}
+        - cast(quality_log_premium as decimal(12, 6)) as log_price
+    from {{ ref('int_sales_with_quality') }}
 ),
 
 -- The first month that has a market to speak of.

@@ -1,3 +1,9 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'rebuilt_by': 'sold_date'},
+) }}
+
 select
     ---------- ids
     observation_id,
@@ -21,4 +27,6 @@ select
     sold_date,
     observed_at
 from {{ ref('int_sales_flagged') }}
-where is_rejected
+where
+    is_rejected
+    and {{ is_rebuilt('sold_date') }}

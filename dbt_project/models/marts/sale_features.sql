@@ -1,5 +1,16 @@
-with dated as (
-    {{ encode_dates(ref('int_sales_imputed')) }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'rebuilt_by': 'sold_date'},
+) }}
+
+with sales as (
+    select * from {{ ref('int_sales_with_quality') }}
+    where {{ is_rebuilt('sold_date') }}
+),
+
+dated as (
+    {{ encode_dates('sales') }}
 ),
 
 economy_joined as (
@@ -10,10 +21,6 @@ index_joined as (
     {{ join_price_index('economy_joined', ref('price_index')) }}
 ),
 
-quality_joined as (
-    {{ join_quality('index_joined', ref('quality_effects')) }}
-),
-
 compared as (
     select
         sale_id as subject_id,
@@ -22,10 +29,11 @@ compared as (
         distance_m,
         weight
     from {{ ref('sale_comparables') }}
+    where {{ is_rebuilt('sold_date') }}
 ),
 
 comparables_joined as (
-    {{ join_comparables('quality_joined', 'compared', ref('comparable_sales')) }}
+    {{ join_comparables('index_joined', 'compared', ref('comparable_sales')) }}
 ),
 
 normalised as (
@@ -34,10 +42,6 @@ normalised as (
 
 features as (
     {{ select_features('normalised') }}
-),
-
-sales as (
-    select * from {{ ref('sales') }}
 ),
 
 price_bounds as (

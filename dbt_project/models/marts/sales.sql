@@ -1,3 +1,9 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'rebuilt_by': 'sold_date'},
+) }}
+
 select
     ---------- ids
     sale_id,
@@ -34,3 +40,4 @@ select
     sold_date,
     observed_at
 from {{ ref('int_sales_accepted') }}
+where {{ is_rebuilt('sold_date') }}
