@@ -188,3 +188,20 @@ create table if not exists raw.quarantine (
     quarantined_at timestamp not null,
     primary key (source_sha256, row_number)
 );
+
+-- One row per published figure of the economy that came in a file, and per vintage: a
+-- figure equal to the newest one of its period is not stored again.
+create table if not exists raw.economy_observations (
+    series varchar not null,              -- gdp_growth_yoy, unemployment, ...
+    period varchar not null,              -- 2024-Q1, 2024-01, or a day
+    vintage_on date not null,             -- public by then: the file's own date, else loaded
+    value double not null,
+    unit varchar not null,
+    known_from date not null,             -- period end + usual lag, or vintage_on if sooner
+    source varchar not null,
+    file_name varchar not null,
+    file_sha256 varchar not null,
+    row_number bigint not null,           -- in the file; position of the value in JSON
+    loaded_at timestamp not null,
+    primary key (series, period, vintage_on, loaded_at)
+);

@@ -27,6 +27,11 @@ select
     gdp_growth_yoy_pct,
     unemployment_pct,
     policy_rate_pct,
+    cpi_yoy_pct,
+    is_gdp_growth_yoy_pct_scenario,
+    is_unemployment_pct_scenario,
+    is_policy_rate_pct_scenario,
+    is_cpi_yoy_pct_scenario,
     price_index_sek_per_m2,
     {%- for column in [
         'quality_log_premium', 'comparables_log_residual', 'comparables_log_spread',
