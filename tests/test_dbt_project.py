@@ -222,6 +222,37 @@ def test_request_with_nothing_but_address_and_area_gets_features(
     assert row == ("odengatan", 999, False, True, False, False, True, 7.2, False)
 
 
+def test_a_request_after_the_last_figure_is_told_what_is_assumed(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    marts.execute(
+        """
+        create temp table days as
+        select
+            day::varchar as request_id, day as sold_date,
+            'Odengatan 9' as address, null as district, null as agency,
+            52 as living_area_m2, null as rooms, null as floor,
+            null as construction_year, null as fee_sek_per_month,
+            null as operating_cost_sek_per_month, null as latitude, null as longitude
+        from (values (date '2015-03-01'), (date '2021-09-01'), (date '2040-01-01'))
+            as days (day)
+        """
+    )
+    rows = marts.execute(
+        """
+        select
+            gdp_growth_yoy_pct, is_gdp_growth_yoy_pct_scenario,
+            cpi_yoy_pct, is_cpi_yoy_pct_scenario, is_policy_rate_pct_scenario
+        from marts.features_of('days') order by sold_date
+        """
+    ).fetchall()
+
+    # 2021 lies inside the series: its gap is no scenario.
+    assert rows[0] == (3.39, False, -0.21, False, False)
+    assert rows[1][:2] == (None, False)
+    assert rows[2][1:] == (True, 1.56, True, True)
+
+
 def test_later_sales_move_no_feature_of_an_earlier_one(
     marts: duckdb.DuckDBPyConnection, built_dir: Path, tmp_path: Path
 ) -> None:

@@ -76,6 +76,11 @@ def test_dates_beyond_the_known_index_are_marked(valuer: Valuer) -> None:
     assert valuer.value(request(date="2020-01-31")).is_extrapolation
 
 
+def test_what_is_assumed_of_the_economy_is_named(valuer: Valuer) -> None:
+    assert valuer.value(request(date="2026-10-31")).assumed_economy == []
+    assert valuer.value(request(date="2026-11-01")).assumed_economy == ["cpi_yoy_pct"]
+
+
 def test_the_newest_version_is_served_and_not_the_least_error(valuer: Valuer) -> None:
     assert valuer.value(request()).model_version == 3
 

@@ -141,6 +141,7 @@ MARTS_SQL = f"""
         requests.latitude,
         requests.longitude,
         price_index.price_index_sek_per_m2,
+        requests.sold_date >= date '2026-11-01' as is_cpi_yoy_pct_scenario,
 {UNKNOWN_FEATURES}
     from query_table(requests) as requests
     asof left join marts.price_index

@@ -48,6 +48,15 @@ HISTORY_FEATURES = (
 )
 """What earlier sales around the home fetched; missing where there were none."""
 
+ECONOMY_FEATURES = (
+    "gdp_growth_yoy_pct",
+    "unemployment_pct",
+    "policy_rate_pct",
+    "cpi_yoy_pct",
+)
+"""The economy as known on the day: available, but of the models only the seed recipe
+reads any of it, as ``unemployment_norm`` and ``policy_rate_norm``."""
+
 NUMBERS = FACTS + HISTORY_FEATURES
 FEATURES = CATEGORIES + NUMBERS
 
@@ -86,6 +95,18 @@ def read_sale_features(
             "the warehouse has no table marts.sale_features; build it with "
             "`dbt build --project-dir dbt_project`"
         ) from error
+
+
+def assumed_economy(features: pd.Series) -> list[str]:
+    """Name the figures of the economy that are assumed for a home's day.
+
+    The day lies after the last published figure of their series; what stands there is
+    set by the dbt variable ``economy_scenario``. None where an older snapshot does not
+    say.
+    """
+    return [
+        name for name in ECONOMY_FEATURES if features.get(f"is_{name}_scenario", False)
+    ]
 
 
 @dataclass(frozen=True)

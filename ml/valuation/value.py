@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ml.registry import ModelRegistry, ModelVersion
 from ml.valuation.comparables import NearbySale, nearest_sales
+from ml.valuation.features import assumed_economy
 from ml.valuation.models import PriceModel, load_model
 from ml.valuation.places import (
     AddressNotFoundError,
@@ -87,7 +88,8 @@ class Valuation(BaseModel):
 
     Nine of ten prices of the sales the model was judged on lay between ``low_sek`` and
     ``high_sek``; both are None when the model's version does not know. The value stands
-    on the price level of ``price_index_month``.
+    on the price level of ``price_index_month``. ``assumed_economy`` names the features
+    of the economy that are assumed, the date being after their last published figure.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -98,6 +100,7 @@ class Valuation(BaseModel):
     high_sek: int | None
     is_extrapolation: bool
     price_index_month: dt.date | None
+    assumed_economy: list[str]
     at_other_dates: list[ValueAtDate]
     place: Place
     nearby_sales: list[NearbySale]
@@ -213,6 +216,7 @@ class Valuer:
             high_sek=high_sek,
             is_extrapolation=self._is_extrapolation(request.date),
             price_index_month=self._price_index_month(request.date),
+            assumed_economy=assumed_economy(features.iloc[0]),
             at_other_dates=[
                 self._value_at_date(when, date, other, value_sek)
                 for (when, date), other in zip(others.items(), other_sek, strict=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -51,14 +52,20 @@ def csv_cells(path: Path, text: str) -> tuple[str, list[Cell]]:
 
 
 def _rows(path: Path, text: str) -> list[Row]:
-    """Split by the delimiter that gives most columns, without empty lines and ends."""
+    """Split by the delimiter that gives most rows most columns; drop what is empty."""
     lines = text.splitlines()
     try:
         candidates = [list(csv.reader(lines, delimiter=sign)) for sign in ";\t,"]
     except csv.Error as error:
         raise file_error(path, f"not CSV ({error})") from error
-    rows = max(candidates, key=lambda rows: max(map(len, rows), default=0))
+    rows = max(candidates, key=_usual_width)
     return [row for row in map(_trimmed, rows) if row]
+
+
+def _usual_width(rows: Sequence[Row]) -> int:
+    # Commas of a header's text, or of decimals, make fewer or uneven columns.
+    widths = Counter(map(len, rows))
+    return max(widths, key=lambda width: (widths[width], -width), default=0)
 
 
 def _trimmed(row: Row) -> Row:

@@ -58,7 +58,7 @@ def _month_end(year: int, month: int) -> dt.date:
     return dt.date(year, month, calendar.monthrange(year, month)[1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Series:
     """A series as the warehouse keeps it, and the words by which a file shows it.
 
@@ -191,7 +191,9 @@ SERIES = {
             ),
             never=(
                 r"kpif|cpif|hikp|hicp|kpi-ks|fast ränta|fixed interest"
-                r"|(?<!12-)(?<!tolv)månadsförändring|^monthly change|varugrupp"
+                r"|(?<!12-)(?<!tolv)månadsförändring|^monthly change"
+                # a product group: 01, 01.1, 01 Livsmedel
+                r"|^\d\d(\.\d+)*( \D|$)"
             ),
             level=r"000004vu|\bindex\b|19[48]\d ?= ?100|20\d\d ?= ?100|fastställda",
             change=(
