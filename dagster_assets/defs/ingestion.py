@@ -26,6 +26,9 @@ CRAWLED_TABLES = {
 LANDED_TABLES = {
     "landed_sales": "Sales landed from files with `python -m warehouse.land FILE`.",
     "landed_files": "One row per landed file.",
+    "economy_observations": (
+        "Figures landed from files with `python -m warehouse.economy FILE`."
+    ),
     "quarantine": "Rows of files and pages that could not be read, with the reason.",
 }
 
