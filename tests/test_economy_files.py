@@ -234,6 +234,8 @@ KPI_CSV = '"tabellinnehåll","KPI 1980=100 2024M01"\n'
         ("x.json", '[{"date":"2024-01-02"', "not valid JSON"),
         ("x.json", '{"a": 1}', "neither JSON-stat 2"),
         ("x.json", '{"dimension": {}, "id": ["Tid"]}', "not whole JSON-stat 2"),
+        ("x.json", '{"dimension": {}, "id": [], "value": 5}', "not whole JSON-stat 2"),
+        ("x.json", "[]", "it holds no figures"),
         (
             "secbrepoeff.json",
             '[{"date":"2024-01-02","value":"four"}]',

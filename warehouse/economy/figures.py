@@ -52,6 +52,8 @@ def figures_of(
         When no series is found, two figures stand for one period, or a figure is out of
         bounds or of a period that was not over.
     """
+    if not file.cells:
+        raise file.error("it holds no figures")
     chosen: dict[Chosen, list[Cell]] = defaultdict(list)
     choose = lru_cache(maxsize=None)(
         lambda facets: _choice(facets, file.title, series_name)

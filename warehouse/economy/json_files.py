@@ -72,11 +72,12 @@ def _json_stat(path: Path, document: Mapping[str, Any]) -> Iterator[Cell]:
     try:
         dimensions = [_categories(document["dimension"][n]) for n in document["id"]]
         values = document["value"]
+        value_count = len(values)
     except (KeyError, TypeError, AttributeError) as error:
         raise file_error(path, f"not whole JSON-stat 2 ({error!r})") from error
     count = prod(map(len, dimensions))
-    if not isinstance(values, dict) and len(values) != count:
-        raise file_error(path, f"{len(values)} values, but its dimensions make {count}")
+    if not isinstance(values, dict) and value_count != count:
+        raise file_error(path, f"{value_count} values, but its dimensions make {count}")
     time = _time_dimension(path, dimensions)
     for row, place in enumerate(product(*dimensions), 1):
         key = str(row - 1)
