@@ -13,6 +13,8 @@ from warehouse.store import connect
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import duckdb
+
 NEWEST_DAYS = "sold_date >= date '2015-12-20'"
 LATE = "hash(source_id) % 100 = 7"
 # When a table's row was read, and which days that touches, differ by intent.
@@ -94,7 +96,9 @@ def differing_tables(folder: Path, other: Path) -> dict[str, int]:
     return {name: row_count for name, row_count in rows.items() if row_count}
 
 
-def rows_that_differ(connection, path: str, name: str) -> int:
+def rows_that_differ(
+    connection: duckdb.DuckDBPyConnection, path: str, name: str
+) -> int:
     left = f"select * {OWN_HISTORY.get(name, '')} from {path}"
     right = f"select * {OWN_HISTORY.get(name, '')} from other.{path}"
     return count(

@@ -15,14 +15,14 @@ sales_to_judge as (
 
 -- All that is known of the sales to judge, and of those they may repeat.
 observations as (
-    select * exclude (content_hash, loaded_at, changed_from)
+    select all_observations.*
     from all_observations
-    semi join sales_to_judge on all_observations.sale_id = sales_to_judge.sale_id
+    inner join sales_to_judge on all_observations.sale_id = sales_to_judge.sale_id
 ),
 
 ranked as (
     select
-        *,
+        * exclude (content_hash, loaded_at, changed_from),
         -- How much a row knows: between two records of one sale the fuller is kept.
         {% for column in [
             'list_price_sek', 'first_price_sek', 'rooms', 'floor', 'construction_year',
