@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ml.valuation.features import HISTORY_FEATURES
+from ml.valuation.features import HISTORY_FEATURES, SURROUNDINGS
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,8 +64,8 @@ def made_up_sales(rows: int = 1500, seed: int = 1) -> pd.DataFrame:
             "unemployment_pct": 7.0,
             "policy_rate_pct": -0.35,
             "price_index_sek_per_m2": index,
-            # No home has a history here: the models must do without.
-            **dict.fromkeys(HISTORY_FEATURES, np.nan),
+            # No home has a history or a station here: the models must do without.
+            **dict.fromkeys(SURROUNDINGS + HISTORY_FEATURES, np.nan),
             "unemployment_norm": 0.3,
             "policy_rate_norm": 0.05,
         }

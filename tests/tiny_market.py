@@ -14,7 +14,7 @@ import duckdb
 import pandas as pd
 
 from ml.registry import ModelRegistry
-from ml.valuation.features import HISTORY_FEATURES, read_sale_features
+from ml.valuation.features import HISTORY_FEATURES, SURROUNDINGS, read_sale_features
 from ml.valuation.models import XGBoostModel
 from warehouse.serving import publish
 from warehouse.settings import Settings
@@ -35,9 +35,9 @@ STREETS = pd.DataFrame(
     }
 )
 
-# No street has a history here: the models must do without.
+# No street has a history or a station here: the models must do without.
 UNKNOWN_FEATURES = ",\n".join(
-    f"        null::double as {name}" for name in HISTORY_FEATURES
+    f"        null::double as {name}" for name in SURROUNDINGS + HISTORY_FEATURES
 )
 
 MARTS_SQL = f"""

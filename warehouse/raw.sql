@@ -204,4 +204,38 @@ create table if not exists raw.economy_observations (
     row_number bigint not null,           -- in the file; position of the value in JSON
     loaded_at timestamp not null,
     primary key (series, period, vintage_on, loaded_at)
+-- One row per file of places that was landed, and how it was read.
+create table if not exists raw.landed_places (
+    file_sha256 varchar not null,
+    read_as varchar not null,             -- see warehouse.places: option and its value
+    file_name varchar not null,
+    row_count bigint not null,
+    loaded_at timestamp not null,
+    primary key (file_sha256, read_as)
+);
+
+-- One row per district of a GeoJSON file: polygons of rings of [longitude, latitude].
+create table if not exists raw.district_polygons (
+    file_sha256 varchar not null,
+    read_as varchar not null,
+    file_name varchar not null,
+    feature_number bigint not null,       -- 1 = first feature
+    name varchar not null,
+    polygons double[][][][] not null,     -- as GeoJSON's MultiPolygon; holes are rings
+    loaded_at timestamp not null,
+    primary key (file_sha256, read_as, feature_number)
+);
+
+-- One row per station of a GTFS feed and kind of traffic.
+create table if not exists raw.stops (
+    file_sha256 varchar not null,
+    read_as varchar not null,
+    file_name varchar not null,
+    stop_id varchar not null,
+    name varchar not null,
+    kind varchar not null check (kind in ('metro', 'commuter_rail')),
+    latitude double not null,             -- WGS 84
+    longitude double not null,
+    loaded_at timestamp not null,
+    primary key (file_sha256, read_as, stop_id, kind)
 );

@@ -57,7 +57,10 @@ ECONOMY_FEATURES = (
 """The economy as known on the day: available, but of the models only the seed recipe
 reads any of it, as ``unemployment_norm`` and ``policy_rate_norm``."""
 
-NUMBERS = FACTS + HISTORY_FEATURES
+SURROUNDINGS = ("metro_distance_m", "commuter_rail_distance_m", "centre_distance_m")
+"""Distances to what lies around the home; missing where its position is unknown."""
+
+NUMBERS = FACTS + SURROUNDINGS + HISTORY_FEATURES
 FEATURES = CATEGORIES + NUMBERS
 
 LISTED_FEATURE = "list_price_ratio"

@@ -9,12 +9,14 @@ reads lies in schema marts, so that a snapshot of that schema can answer alone.
 #}
 {% macro create_features_of(
     place_references, imputation_references, economy, price_index, quality_effects,
-    comparable_sales, feature_bounds
+    comparable_sales, feature_bounds, nearby_places, district_edges
 ) %}
 {%- set placed = place_references.include(database=false) -%}
 {%- set imputed = imputation_references.include(database=false) -%}
 {%- set effects = quality_effects.include(database=false) -%}
 {%- set past_sales = comparable_sales.include(database=false) -%}
+{%- set near = nearby_places.include(database=false) -%}
+{%- set edges = district_edges.include(database=false) -%}
 create or replace macro {{ this.schema }}.features_of(requests) as table
 with cleaned as (
     select
@@ -49,7 +51,11 @@ imputed as ({{ impute('located', imputed) }}),
 
 dated as ({{ encode_dates('imputed') }}),
 
-economy_joined as ({{ join_economy('dated', economy.include(database=false)) }}),
+surrounded as ({{ join_surroundings('dated', near, edges) }}),
+
+economy_joined as (
+    {{ join_economy('surrounded', economy.include(database=false)) }}
+),
 
 index_joined as (
     {{ join_price_index('economy_joined', price_index.include(database=false)) }}

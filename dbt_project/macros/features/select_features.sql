@@ -11,10 +11,13 @@ select
     agency,
     {%- for column in [
         'street_number', 'living_area_m2', 'rooms', 'floor', 'construction_year',
-        'fee_sek_per_month', 'operating_cost_sek_per_month', 'latitude', 'longitude'
+        'fee_sek_per_month', 'operating_cost_sek_per_month', 'latitude', 'longitude', 'metro_distance_m',
+        'commuter_rail_distance_m', 'centre_distance_m'
     ] %}
     cast({{ column }} as double) as {{ column }},
     {%- endfor %}
+    city_district,
+    grid_cell,
     {%- for column in [
         'street_number', 'rooms', 'floor', 'construction_year', 'fee_sek_per_month',
         'operating_cost_sek_per_month', 'latitude'

@@ -13,8 +13,12 @@ dated as (
     {{ encode_dates('sales') }}
 ),
 
+surrounded as (
+    {{ join_surroundings('dated', ref('nearby_places'), ref('district_edges')) }}
+),
+
 economy_joined as (
-    {{ join_economy('dated', ref('economy')) }}
+    {{ join_economy('surrounded', ref('economy')) }}
 ),
 
 index_joined as (

@@ -1,0 +1,9 @@
+select
+    name,
+    kind,
+    source,
+    latitude,
+    longitude,
+    opened_on,
+    closed_on
+from {{ ref('stg_stations') }}
