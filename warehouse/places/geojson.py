@@ -98,7 +98,7 @@ def _polygons(where: str, geometry: Any) -> Polygons:  # noqa: ANN401 - checked 
 
 def _ring(where: str, ring: Any) -> Ring:  # noqa: ANN401 - checked here
     try:
-        positions = [[float(longitude), float(latitude)] for longitude, latitude, *_ in ring]
+        positions = [[float(x), float(y)] for x, y, *_ in ring]
     except (TypeError, ValueError) as error:
         raise SlutprisError(
             f"{where} has a position that is not [longitude, latitude]: {error}"

@@ -10,7 +10,7 @@
     )
 {%- endmacro %}
 
-{# The row, the column and the number of the cell of a position; size: grid or border. #}
+{# Row, column and number of the cell of a position; size: grid or border. #}
 {% macro cell_row(latitude, size) -%}
     cast(floor({{ latitude }} / {{ var(size ~ '_cell_degrees')[0] }}) as bigint)
 {%- endmacro %}

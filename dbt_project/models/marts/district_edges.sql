@@ -9,12 +9,19 @@ rings as (
     from polygons
 ),
 
+numbered as (
+    select
+        *,
+        unnest(range(1, len(ring))) as step
+    from rings
+),
+
 steps as (
     select
         district_key,
-        ring,
-        unnest(range(1, len(ring))) as step
-    from rings
+        ring[step] as one,
+        ring[step + 1] as other
+    from numbered
 ),
 
 -- From the lower end to the higher: two districts then compute one border alike, and a
@@ -22,14 +29,12 @@ steps as (
 edges as (
     select
         district_key,
-        least(ring[step][2], ring[step + 1][2]) as low_latitude,
-        greatest(ring[step][2], ring[step + 1][2]) as high_latitude,
-        case when ring[step][2] < ring[step + 1][2] then ring[step][1] else ring[step + 1][1] end
-            as low_longitude,
-        case when ring[step][2] < ring[step + 1][2] then ring[step + 1][1] else ring[step][1] end
-            as high_longitude
+        least(one[2], other[2]) as low_latitude,
+        greatest(one[2], other[2]) as high_latitude,
+        case when one[2] < other[2] then one[1] else other[1] end as low_longitude,
+        case when one[2] < other[2] then other[1] else one[1] end as high_longitude
     from steps
-    where ring[step][2] <> ring[step + 1][2]
+    where one[2] <> other[2]
 ),
 
 boxed as (

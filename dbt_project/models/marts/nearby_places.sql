@@ -30,17 +30,34 @@ places as (
     where not has_polygon
 ),
 
+grid_rows as (
+    select
+        unnest(
+            range(
+                {{ cell_row(rows[0], 'grid') }}, {{ cell_row(rows[1], 'grid') }} + 1
+            )
+        ) as cell_row
+),
+
+grid_columns as (
+    select
+        unnest(
+            range(
+                {{ cell_column(columns[0], 'grid') }},
+                {{ cell_column(columns[1], 'grid') }} + 1
+            )
+        ) as cell_column
+),
+
+-- Every cell in which a position may lie, by its middle.
 cells as (
     select
-        cell_row * 1000000 + cell_column as grid_cell_number,
-        (cell_row + 0.5) * {{ var('grid_cell_degrees')[0] }} as latitude,
-        (cell_column + 0.5) * {{ var('grid_cell_degrees')[1] }} as longitude
-    from range(
-        {{ cell_row(rows[0], 'grid') }}, {{ cell_row(rows[1], 'grid') }} + 1
-    ) as grid_rows (cell_row)
-    cross join range(
-        {{ cell_column(columns[0], 'grid') }}, {{ cell_column(columns[1], 'grid') }} + 1
-    ) as grid_columns (cell_column)
+        grid_rows.cell_row * 1000000 + grid_columns.cell_column as grid_cell_number,
+        (grid_rows.cell_row + 0.5) * {{ var('grid_cell_degrees')[0] }} as latitude,
+        (grid_columns.cell_column + 0.5) * {{ var('grid_cell_degrees')[1] }}
+            as longitude
+    from grid_rows
+    cross join grid_columns
 ),
 
 measured as (
@@ -54,8 +71,8 @@ measured as (
         1.001 * {{ distance_m(
             'cells.latitude',
             'cells.longitude',
-            'cells.latitude - ' ~ var('grid_cell_degrees')[0] / 2,
-            'cells.longitude - ' ~ var('grid_cell_degrees')[1] / 2
+            'cells.latitude - ' ~ var('grid_cell_degrees')[0] ~ ' / 2',
+            'cells.longitude - ' ~ var('grid_cell_degrees')[1] ~ ' / 2'
         ) }} as radius_m,
         places.opened_on is null
         or places.opened_on < date '{{ var("outlier_sold_date_lowest") }}'
@@ -74,7 +91,7 @@ reaches as (
     group by grid_cell_number, place_kind
 )
 
--- By the triangle's inequality no other place can be the nearest of a point in the cell.
+-- By the triangle's inequality no other place is the nearest of a point in the cell.
 select
     measured.grid_cell_number,
     measured.place_kind,
