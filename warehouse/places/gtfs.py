@@ -72,8 +72,10 @@ def read_stations(
     """
     with _folder(path) as folder, duckdb.connect() as connection:
         beside = BESIDE if kind is None else ()
-        for name in ("stops.txt", *beside):
-            _open(connection, path, folder / name)
+        stops = folder / "stops.txt" if path.suffix == ".zip" else path
+        _open(connection, path, stops, "stops")
+        for name in beside:
+            _open(connection, path, folder / name, Path(name).stem)
         rows = connection.execute(_query(kind)).fetchall()
     if not rows:
         raise SlutprisError(
@@ -112,11 +114,13 @@ def _folder(path: Path) -> Generator[Path]:
         yield Path(folder)
 
 
-def _open(connection: duckdb.DuckDBPyConnection, feed: Path, file: Path) -> None:
+def _open(
+    connection: duckdb.DuckDBPyConnection, feed: Path, file: Path, table: str
+) -> None:
+    """Open a file of the feed as a view of its name, with the columns it must have."""
     if not file.is_file():
-        hint = "" if file.name == "stops.txt" else "; add it, or say --kind"
-        raise SlutprisError(f"{feed} has no {file.name} beside it{hint}")
-    table = file.stem
+        hint = "" if table == "stops" else " beside it; add it, or say --kind"
+        raise SlutprisError(f"{feed} has no {table}.txt{hint}")
     quoted = str(file).replace("'", "''")
     try:
         connection.execute(
@@ -129,7 +133,7 @@ def _open(connection: duckdb.DuckDBPyConnection, feed: Path, file: Path) -> None
             f"{feed}: {file.name} is no CSV: {str(error).splitlines()[0]}"
         ) from error
     present = [row[0] for row in described]
-    for column in COLUMNS[file.name]:
+    for column in COLUMNS[f"{table}.txt"]:
         if column not in present:
             raise SlutprisError(
                 f"{feed}: {file.name} has no column {column} (it has "
