@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     import duckdb
 
-ENDINGS = {".geojson": "districts", ".json": "districts", ".txt": "stations"} | {
-    ".zip": "stations"
+ENDINGS = {
+    ".geojson": "districts",
+    ".json": "districts",
+    ".txt": "stations",
+    ".zip": "stations",
 }
 
 
@@ -63,10 +66,9 @@ def land_places(
         When the file is missing or not what its name says. Nothing has landed.
     """
     content = _content(path)
-    is_district = content == "districts"
-    if is_district and kind:
+    if content == "districts" and kind:
         raise SlutprisError(f"{path} has districts; --kind is for stations of GTFS")
-    read_as = name_property if is_district else kind or "route_type"
+    read_as = name_property if content == "districts" else kind or "route_type"
     file_sha256 = _sha256(path, with_beside=path.suffix == ".txt" and kind is None)
     with transaction(connection):
         create_raw_tables(connection)
@@ -77,24 +79,32 @@ def land_places(
         ).fetchall()
         if known:
             return LandedPlaces(content, known[0][0], is_new=False)
-        loaded_at = _loading_time(connection)
-        origin = [file_sha256, read_as, path.name]
         rows = (
             _district_rows(path, name_property)
-            if is_district
+            if content == "districts"
             else [list(station) for station in read_stations(path, kind)]
         )
-        table = "district_polygons" if is_district else "stops"
-        marks = ", ".join("?" * (4 + len(rows[0])))
-        connection.executemany(
-            f"insert into raw.{table} values ({marks})",
-            [[*origin, *row, loaded_at] for row in rows],
-        )
-        connection.execute(
-            "insert into raw.landed_places values (?, ?, ?, ?, ?)",
-            [*origin, len(rows), loaded_at],
-        )
+        _write(connection, content, [file_sha256, read_as, path.name], rows)
     return LandedPlaces(content, len(rows), is_new=True)
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    content: str,
+    origin: list[str],
+    rows: list[list[object]],
+) -> None:
+    loaded_at = _loading_time(connection)
+    table = "district_polygons" if content == "districts" else "stops"
+    marks = ", ".join("?" * (len(origin) + len(rows[0]) + 1))
+    connection.executemany(
+        f"insert into raw.{table} values ({marks})",
+        [[*origin, *row, loaded_at] for row in rows],
+    )
+    connection.execute(
+        "insert into raw.landed_places values (?, ?, ?, ?, ?)",
+        [*origin, len(rows), loaded_at],
+    )
 
 
 def _content(path: Path) -> str:
