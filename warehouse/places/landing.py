@@ -82,7 +82,7 @@ def land_places(
         rows = (
             _district_rows(path, name_property)
             if content == "districts"
-            else [list(station) for station in read_stations(path, kind)]
+            else _station_rows(path, kind)
         )
         _write(connection, content, [file_sha256, read_as, path.name], rows)
     return LandedPlaces(content, len(rows), is_new=True)
@@ -135,6 +135,10 @@ def _district_rows(path: Path, name_property: str) -> list[list[object]]:
         [district.feature_number, district.name, district.polygons]
         for district in read_districts(path, name_property)
     ]
+
+
+def _station_rows(path: Path, kind: Kind | None) -> list[list[object]]:
+    return [list(station) for station in read_stations(path, kind)]
 
 
 def _loading_time(connection: duckdb.DuckDBPyConnection) -> datetime:
