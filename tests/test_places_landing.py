@@ -1,4 +1,4 @@
-"""Landing a user's own districts (GeoJSON) and stations (GTFS), and refusing bad ones."""
+"""Landing a user's own districts (GeoJSON) and stations (GTFS)."""
 
 from __future__ import annotations
 
