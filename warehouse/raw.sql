@@ -204,6 +204,8 @@ create table if not exists raw.economy_observations (
     row_number bigint not null,           -- in the file; position of the value in JSON
     loaded_at timestamp not null,
     primary key (series, period, vintage_on, loaded_at)
+);
+
 -- One row per file of places that was landed, and how it was read.
 create table if not exists raw.landed_places (
     file_sha256 varchar not null,

@@ -101,8 +101,8 @@ what is summed in them are rebuilt whole. Duplicates look some days ahead of a s
 {%- endmacro %}
 
 {#
-Of every model, seed, macro and variable of the project: what an incremental model was
-built by. Any of them may change any value, so none is left out.
+Of every model, seed, macro and variable of the project, and of what landed beside the
+sales: what an incremental model was built by. Any may change any value: none is left out.
 #}
 {% macro code_sha256() -%}
     {%- set sources = [] -%}
@@ -121,7 +121,25 @@ built by. Any of them may change any value, so none is left out.
     {%- for name in names | unique | sort -%}
         {%- do values.append(name ~ '=' ~ var(name, none)) -%}
     {%- endfor -%}
-    {{- local_md5(code ~ values | join('\n')) -}}
+    {{- local_md5(code ~ values | join('\n') ~ landed_references()) -}}
+{%- endmacro %}
+
+{# When the user's own figures and places landed last: they may move any sale. #}
+{% macro landed_references() -%}
+    {%- set query -%}
+        select list(newest order by newest)::varchar
+        from (
+            select max(loaded_at) as newest from {{ source('raw', 'stops') }}
+            union all
+            select max(loaded_at) from {{ source('raw', 'district_polygons') }}
+            union all
+            select max(loaded_at)
+            from {{ source('raw', 'landed_economy_observations') }}
+        )
+    {%- endset -%}
+    {%- if execute -%}
+        {{- run_query(query).columns[0].values()[0] -}}
+    {%- endif -%}
 {%- endmacro %}
 
 {#
