@@ -26,7 +26,7 @@ MAIN_FLOW = [
     "staging/stg_booli__sale_cards",
     "intermediate/int_sale_observations",
     "intermediate/int_sales_flagged",
-    "marts/sales",
+    "intermediate/int_sales_with_quality",
     "marts/sale_features",
     "models/xgboost",
 ]

@@ -29,6 +29,10 @@ LANDED_TABLES = {
     "economy_observations": (
         "Figures landed from files with `python -m warehouse.economy FILE`."
     ),
+    "stops": "Stations landed from files with `python -m warehouse.places FILE`.",
+    "district_polygons": (
+        "Districts landed from files with `python -m warehouse.places FILE`."
+    ),
     "quarantine": "Rows of files and pages that could not be read, with the reason.",
 }
 
