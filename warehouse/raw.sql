@@ -1,6 +1,7 @@
 -- The raw tables: append-only, complete, one statement each, safe to run again.
--- Written by the crawl (pages, sale_cards, homes, crawl_*) and by `warehouse.land`
--- (landed_*, quarantine). dbt reads them as sources; nothing updates a landed row.
+-- Written by the crawl (pages, sale_cards, homes, crawl_*), by `warehouse.land`
+-- (landed_*, quarantine) and by `warehouse.geocoding` (geocoded_addresses). dbt reads
+-- them as sources; nothing updates a landed row.
 
 create schema if not exists raw;
 
@@ -240,4 +241,18 @@ create table if not exists raw.stops (
     longitude double not null,
     loaded_at timestamp not null,
     primary key (file_sha256, read_as, stop_id, kind)
+);
+
+-- Where sales without a position lie, by the gazetteer of the day. A miss is kept too,
+-- NULL throughout, so that it is asked again only of another gazetteer.
+create table if not exists raw.geocoded_addresses (
+    address_key varchar not null,         -- as dbt's macro address_key
+    latitude double,                      -- WGS84 degrees
+    longitude double,
+    precision varchar,                    -- the step that answered: exact, number, ...
+    uncertainty_m double,                 -- holds the true place in 95 of 100 answers
+    attribution varchar,                  -- whom to credit where the place is shown
+    gazetteer_version varchar not null,
+    geocoded_at timestamp not null,
+    primary key (address_key, gazetteer_version)
 );

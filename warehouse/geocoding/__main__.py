@@ -17,6 +17,7 @@ from warehouse.geocoding.gazetteer import gazetteer_version
 from warehouse.geocoding.geocoder import DuckDBGeocoder
 from warehouse.geocoding.nominatim import NominatimGeocoder
 from warehouse.geocoding.protocol import GeocodeRequest
+from warehouse.geocoding.sales import geocode_sales
 from warehouse.geocoding.sources import add_cards, add_file
 from warehouse.settings import Settings
 from warehouse.store import connect, create_raw_tables
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the command line of this process."""
     options = _parser().parse_args()
-    if not (options.files or options.cards or options.geocode):
-        raise SlutprisError(
-            "nothing to do; name address files, --cards or --geocode ADDRESS"
-        )
     building = bool(options.files or options.cards)
-    if building:
+    if not (building or options.sales or options.geocode):
+        raise SlutprisError(
+            "nothing to do; name address files, --cards, --sales or --geocode ADDRESS"
+        )
+    if building or options.sales:
         with connect() as connection:
             _build(connection, options)
     if options.geocode:
@@ -59,7 +60,14 @@ def _build(connection: duckdb.DuckDBPyConnection, options: Namespace) -> None:
     if options.cards:
         create_raw_tables(connection)
         _say(f"the crawl's cards: {add_cards(connection):,} addresses")
-    _say(f"gazetteer {gazetteer_version(connection)}")
+    if options.files or options.cards:
+        _say(f"gazetteer {gazetteer_version(connection)}")
+    if options.sales:
+        done = geocode_sales(connection)
+        _say(
+            f"sales without a position: {done.asked_count:,} addresses asked, "
+            f"{done.placed_count:,} placed"
+        )
 
 
 def _say(line: str) -> None:
@@ -80,6 +88,11 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--cards", action="store_true", help="add the addresses the crawl has seen"
+    )
+    parser.add_argument(
+        "--sales",
+        action="store_true",
+        help="place the addresses of sales that came without a position",
     )
     parser.add_argument("--geocode", metavar="ADDRESS", help="print its place as JSON")
     parser.add_argument(

@@ -112,6 +112,43 @@ others as (
     group by a.street_id, a.number, a.letter, a.latitude, a.longitude
 ),
 
+-- Streets cut short: what is said of a number when all near it, and those beyond, are
+-- unknown. From either end.
+truncated as (
+    select
+        *,
+        place - max(place) over known as gap,
+        median(latitude) over known as known_latitude,
+        median(longitude) over known as known_longitude
+    from (
+        select
+            *,
+            unnest([10, 20, 40, 80]) as least_gap,
+            unnest([1, -1]) as direction,
+            number * direction as place
+        from gazetteer.numbers
+    )
+    window known as (
+        partition by street_id, least_gap, direction order by place
+        range between unbounded preceding and least_gap + 1 preceding
+    )
+),
+
+-- Ranges of which the first number is unknown.
+ranges as (
+    select
+        *,
+        avg(latitude) over known as known_latitude,
+        avg(longitude) over known as known_longitude
+    from (
+        select *, unnest([2, 4, 8, 16, 30]) as span from gazetteer.numbers
+    )
+    window known as (
+        partition by street_id, side, span order by number
+        range between 1 following and span following
+    )
+),
+
 residuals as (
     select
         'interpolated' as precision,
@@ -157,14 +194,22 @@ residuals as (
     inner join gazetteer.streets as s using (street_id)
     where r.number_count > 1
     union all by name
-    -- Of a street with one number nothing is known but how long others are.
     select
-        'street' as precision,
-        -1 as class,
-        metres_between(a.latitude, a.longitude, b.latitude, b.longitude) as residual_m
-    from gazetteer.numbers as a
-    inner join gazetteer.numbers as b
-        on a.street_id = b.street_id and b.number - a.number between 11 and 40
+        'range' as precision,
+        distance_class(10 * span) as class,
+        metres_between(latitude, longitude, known_latitude, known_longitude)
+            as residual_m
+    from ranges
+    where known_latitude is not null
+    union all by name
+    select
+        'beyond' as precision,
+        -- Tenfold as above, and of either side of the street.
+        distance_class(10 * gap) as class,
+        metres_between(latitude, longitude, known_latitude, known_longitude)
+            as residual_m
+    from truncated
+    where gap is not null
 )
 
 select
@@ -176,29 +221,80 @@ from residuals
 group by precision, class
 having count(*) >= 30;
 
+-- An address that is asked for and unknown lies on a small street more often than on a
+-- large one, and those lie at the edges: how far out they are is learnt over all
+-- districts together.
 create or replace table gazetteer.districts as
+with placed as (
+    select
+        *,
+        place_key(district) as district_key,
+        median(latitude) over (partition by municipality_key, place_key(district))
+            as district_latitude,
+        median(longitude) over (partition by municipality_key, place_key(district))
+            as district_longitude
+    from gazetteer.addresses
+    where district is not null
+),
+
+streets as (
+    select
+        municipality_key,
+        district_key,
+        street_key,
+        mode(district order by district) as district,
+        any_value(district_latitude) as latitude,
+        any_value(district_longitude) as longitude,
+        min(attribution) as attribution,
+        count(*) as address_count,
+        max(metres_between(
+            latitude, longitude, district_latitude, district_longitude
+        )) as reach_m
+    from placed
+    group by municipality_key, district_key, street_key
+),
+
+measured as (
+    select
+        *,
+        greatest(
+            quantile_cont(reach_m, 0.95) over (
+                partition by municipality_key, district_key
+            ), 250
+        ) as district_reach_m
+    from streets
+),
+
+-- As if the street were not known: by the reach of the others.
+left_out as (
+    select
+        small.reach_m
+        / greatest(quantile_cont(others.reach_m, 0.95), 250) as stretch
+    from streets as small
+    inner join streets as others
+        on small.municipality_key = others.municipality_key
+        and small.district_key = others.district_key
+        and small.street_key <> others.street_key
+    where small.address_count <= 2
+    group by small.municipality_key, small.district_key, small.street_key, small.reach_m
+),
+
+edges as (
+    select greatest(1, coalesce(quantile_cont(stretch, 0.95), 1)) as stretch
+    from left_out
+)
+
 select
     municipality_key,
-    place_key(district) as district_key,
+    district_key,
     mode(district order by district) as district,
-    median(latitude) as latitude,
-    median(longitude) as longitude,
+    any_value(latitude) as latitude,
+    any_value(longitude) as longitude,
     min(attribution) as attribution,
-    list(struct_pack(latitude, longitude)) as places
-from gazetteer.addresses
-where district is not null
-group by municipality_key, place_key(district);
-
-create or replace table gazetteer.districts as
-select
-    * exclude (places),
-    list_aggregate(list_transform(
-        places,
-        lambda place: metres_between(
-            place.latitude, place.longitude, latitude, longitude
-        )
-    ), 'quantile_cont', 0.95) as uncertainty_m
-from gazetteer.districts;
+    any_value(district_reach_m * stretch) as uncertainty_m
+from measured
+cross join edges
+group by municipality_key, district_key;
 
 -- The version is the content: the same addresses give the same, in whatever order.
 create or replace table gazetteer.version as

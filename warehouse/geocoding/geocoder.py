@@ -78,12 +78,7 @@ def geocode_table(
     SlutprisError
         When there is no gazetteer, or the relation has no such columns.
     """
-    if not has_gazetteer(connection):
-        raise SlutprisError(
-            "the warehouse has no gazetteer; build one with "
-            "`python -m warehouse.geocoding FILE...`"
-        )
-    load_macros(connection)
+    require_gazetteer(connection)
     _ask(connection, relation)
     connection.execute(statement("match"))
     step_sql = statement("step")
@@ -92,6 +87,22 @@ def geocode_table(
     connection.execute(statement("place"))
     connection.execute(statement("answer"))
     return connection.table("geocoded")
+
+
+def require_gazetteer(connection: duckdb.DuckDBPyConnection) -> None:
+    """Define how addresses are read, for this connection.
+
+    Raises
+    ------
+    SlutprisError
+        When there is no gazetteer.
+    """
+    if not has_gazetteer(connection):
+        raise SlutprisError(
+            "the warehouse has no gazetteer; build one with "
+            "`python -m warehouse.geocoding FILE...`"
+        )
+    load_macros(connection)
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, relation: str) -> None:

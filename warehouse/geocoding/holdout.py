@@ -10,6 +10,7 @@ from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -17,8 +18,11 @@ import pyarrow as pa
 from warehouse.errors import exit_with
 from warehouse.geocoding.gazetteer import load_macros, statement
 from warehouse.geocoding.geocoder import geocode_table
-from warehouse.geocoding.noise import NOISE
+from warehouse.geocoding.noise import NOISE, as_range
 from warehouse.geocoding.sources import add_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SPLIT = """
 create or replace temp table truth as
@@ -61,6 +65,17 @@ group by grouping sets ((precision), ())
 having count(*) > 0
 order by grouping(precision), count(*) desc
 """
+_OF_RANGES = """
+select
+    precision,
+    count(*) / (select count(*) from judged where is_held_out),
+    median(error_m),
+    quantile_cont(error_m, 0.9),
+    avg((error_m <= uncertainty_m)::integer),
+    median(uncertainty_m)
+from judged where is_held_out and precision = 'range'
+group by precision
+"""
 _BY_NOISE = """
 select
     count(*),
@@ -80,9 +95,10 @@ class Report:
 
     `by_precision` rows: precision, share of the held-out, median and 90th percentile
     error in metres, share within the stated uncertainty, median stated uncertainty
-    (metres); the last row is all of them. `by_noise` rows: habit, addresses, share with
-    the right street (of those whose street is known), share with a wrong one, share of
-    the known numbers within 25 m.
+    (metres); the first row is of the same addresses, asked as the first number of a
+    range, the last one is all of them but for that. `by_noise` rows: habit, addresses,
+    share with the right street (of those whose street is known), share with a wrong
+    one, share of the known numbers within 25 m.
     """
 
     by_precision: list[tuple]
@@ -107,16 +123,18 @@ def hold_out(path: Path, seed: str = "slutpris") -> Report:
         load_macros(connection)
         by_noise = []
         by_precision: list[tuple] = []
-        for name in NOISE:
-            _judge(connection, name)
+        for name, habit in NOISE.items():
+            _judge(connection, name, habit)
             if name == "as it is":
                 by_precision = connection.execute(_BY_PRECISION).fetchall()
             by_noise.append((name, *connection.execute(_BY_NOISE).fetchall()[0]))
+        _judge(connection, "as a range", as_range)
+        ranges = connection.execute(_OF_RANGES).fetchall()
     by_precision = [
         ("all" if row == len(by_precision) - 1 else values[0], *values[1:])
         for row, values in enumerate(by_precision)
     ]
-    return Report(by_precision, by_noise)
+    return Report([*ranges, *by_precision], by_noise)
 
 
 def _rebuild_without_held_out(connection: duckdb.DuckDBPyConnection) -> None:
@@ -129,17 +147,23 @@ def _rebuild_without_held_out(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(statement("derived"))
 
 
-def _judge(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+def _judge(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    habit: Callable[[str, Random], str],
+) -> None:
     rows = connection.execute(
-        "select request_id, address from truth order by request_id"
+        "select request_id, address, district from truth order by request_id"
     ).fetchall()
     random = Random(name)
-    noisy = [NOISE[name](address, random) for _, address in rows]
+    noisy = [habit(address, random) for _, address, _ in rows]
     asked = pa.table(
         {
             "request_id": [row[0] for row in rows],
             "address": noisy,
-            "district": ["Atlantis" if name == "wrong district" else None] * len(rows),
+            "district": [
+                "Atlantis" if name == "wrong district" else row[2] for row in rows
+            ],
             "is_changed": [
                 new != old[1] or name in ("as it is", "wrong district")
                 for new, old in zip(noisy, rows, strict=True)

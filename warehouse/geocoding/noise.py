@@ -79,6 +79,13 @@ def invisible_characters(address: str, _random: Random) -> str:
     return unicodedata.normalize("NFD", marked)
 
 
+def as_range(address: str, _random: Random) -> str:
+    """Sveavägen 98-102: the entrance asked for is the first of several."""
+    return re.sub(
+        r" (\d+)\w*$", lambda match: f"{match[0]}-{int(match[1]) + 4}", address
+    )
+
+
 NOISE: dict[str, Callable[[str, Random], str]] = {
     "as it is": wrong_district,
     "upper case": upper_case,

@@ -101,18 +101,32 @@ decided as (
     inner join gazetteer.streets as s using (street_id)
 ),
 
+-- How far the number lies beyond those that are known, whatever their side.
+beyond as (
+    select
+        d.question_id,
+        min(abs(n.number - d.number)) as number_gap
+    from decided as d
+    inner join gazetteer.numbers as n using (street_id)
+    where d.precision = 'street' and d.number is not null
+    group by d.question_id
+),
+
 classed as (
     select
         d.*,
         r.street_reach_m,
+        if(e.number_gap > 10, distance_class(10 * e.number_gap), null) as beyond_class,
         case precision
             when 'interpolated' then distance_class(gap_m)
             when 'nearest' then distance_class(10 * abs(d.number - nearest.number))
+            when 'range' then distance_class(10 * (d.number_to - d.number))
             when 'street' then r.street_class
             else 0
         end as class
     from decided as d
     inner join gazetteer.reaches as r using (street_id)
+    left join beyond as e using (question_id)
 )
 
 select
@@ -151,20 +165,19 @@ select
     end as attribution,
     -- What was learnt, else (a small gazetteer) a cautious guess.
     case precision
-        when 'exact' then greatest(coalesce(uncertainty_m, 25), exact_spread_m)
-        when 'number' then greatest(coalesce(uncertainty_m, 50), number_reach_m)
-        when 'range' then 25 + metres_between(0, 0, tall, wide)
-        when 'interpolated' then coalesce(uncertainty_m, 15 + gap_m / 2)
+        when 'exact' then greatest(coalesce(c.uncertainty_m, 25), exact_spread_m)
+        when 'number' then greatest(coalesce(c.uncertainty_m, 50), number_reach_m)
+        when 'range' then coalesce(c.uncertainty_m, 25 + metres_between(0, 0, tall, wide))
+        when 'interpolated' then coalesce(c.uncertainty_m, 15 + gap_m / 2)
         when 'nearest'
-            then coalesce(uncertainty_m, 30 + 20 * abs(number - nearest.number))
+            then coalesce(c.uncertainty_m, 30 + 20 * abs(number - nearest.number))
         else greatest(
-            coalesce(uncertainty_m, 1.5 * street_reach_m),
+            coalesce(c.uncertainty_m, 1.5 * street_reach_m, 500),
             -- A number beyond the known ones lies where none of them is.
-            if(number is null, 50, coalesce((
-                select c.uncertainty_m from gazetteer.calibration as c
-                where c.precision = 'street' and c.class = -1
-            ), 500))
+            coalesce(b.uncertainty_m, if(number is null, 50, 500))
         )
     end as uncertainty_m
 from classed
-left join gazetteer.calibration using (precision, class);
+left join gazetteer.calibration as c using (precision, class)
+left join gazetteer.calibration as b
+    on b.precision = 'beyond' and b.class = classed.beyond_class;

@@ -8,10 +8,11 @@ longitude (NULL where unknown) and gives request_id with every feature column. A
 reads lies in schema marts, so that a snapshot of that schema can answer alone.
 #}
 {% macro create_features_of(
-    place_references, imputation_references, economy, price_index, quality_effects,
-    comparable_sales, feature_bounds, nearby_places, district_edges
+    place_references, geocoded_addresses, imputation_references, economy, price_index,
+    quality_effects, comparable_sales, feature_bounds, nearby_places, district_edges
 ) %}
 {%- set placed = place_references.include(database=false) -%}
+{%- set geocoded = geocoded_addresses.include(database=false) -%}
 {%- set imputed = imputation_references.include(database=false) -%}
 {%- set effects = quality_effects.include(database=false) -%}
 {%- set past_sales = comparable_sales.include(database=false) -%}
@@ -45,7 +46,7 @@ parsed as (
     from cleaned
 ),
 
-located as ({{ locate('parsed', placed) }}),
+located as ({{ locate('parsed', placed, geocoded) }}),
 
 imputed as ({{ impute('located', imputed) }}),
 

@@ -1,25 +1,37 @@
+-- noqa: disable=layout.indent
 {#
 Fill missing coordinates and districts from places known before the sale.
 
 Subjects (past sales, or requests for a value) have address_key, street, district,
-latitude, longitude, sold_date. A missing position is that of the address, else of the
-street, else of the district; where none is known it stays NULL and the flag says so.
+latitude, longitude, sold_date. A missing position is that of the address, else the
+geocoder's where it is sure enough, else that of the street, else of the district;
+where none is known it stays NULL and the flag says so. position_source says which.
+
+A geocoded place is where a house stands, which no price moved and no day changes, so it
+is not as of the day; the address's own past position goes before it.
 #}
-{% macro locate(subjects, place_references) -%}
+{% macro locate(subjects, place_references, geocoded_addresses) -%}
+{%- set levels = ['address', 'geocoded', 'street', 'district'] -%}
 select
     subjects.* exclude (
         district, latitude, longitude, street_key, district_key, has_position
     ),
     coalesce(subjects.district, by_address.district) as district,
+    {% for column in ['latitude', 'longitude'] -%}
     case
-        when has_position then subjects.latitude
-        else coalesce(by_address.latitude, by_street.latitude, by_district.latitude)
-    end as latitude,
+        when has_position then subjects.{{ column }}
+        {%- for level in levels %}
+        when by_{{ level }}.latitude is not null then by_{{ level }}.{{ column }}
+        {%- endfor %}
+    end as {{ column }},
+    {% endfor -%}
+    not has_position as is_latitude_imputed,
     case
-        when has_position then subjects.longitude
-        else coalesce(by_address.longitude, by_street.longitude, by_district.longitude)
-    end as longitude,
-    not has_position as is_latitude_imputed
+        when has_position then 'own'
+        {%- for level in levels %}
+        when by_{{ level }}.latitude is not null then '{{ level }}'
+        {%- endfor %}
+    end as position_source
 from (
     select
         *,
@@ -35,7 +47,12 @@ asof left join (
     on
         subjects.{{ level }}_key = by_{{ level }}.place_key
         and subjects.sold_date >= by_{{ level }}.known_from
-{% endfor %}
+{% endfor -%}
+left join (
+    select * from {{ geocoded_addresses }}
+    where uncertainty_m <= {{ var('geocoded_uncertainty_m') }}
+) as by_geocoded
+    on subjects.address_key = by_geocoded.address_key
 {%- endmacro %}
 
 {# Whether coordinates are known and lie in Greater Stockholm; 0, 0 is a miss. #}

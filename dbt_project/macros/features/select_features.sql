@@ -24,6 +24,7 @@ select
     ] %}
     is_{{ column }}_imputed,
     {%- endfor %}
+    position_source,
     sold_year_fraction,
     sold_month_sin,
     sold_month_cos,

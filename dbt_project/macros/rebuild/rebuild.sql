@@ -135,6 +135,8 @@ sales: what an incremental model was built by. Any may change any value: none is
             union all
             select max(loaded_at)
             from {{ source('raw', 'landed_economy_observations') }}
+            union all
+            select max(geocoded_at) from {{ source('raw', 'geocoded_addresses') }}
         )
     {%- endset -%}
     {%- if execute -%}

@@ -10,7 +10,7 @@ with sales as (
 ),
 
 located as (
-    {{ locate('sales', ref('place_references')) }}
+    {{ locate('sales', ref('place_references'), ref('geocoded_addresses')) }}
 )
 
 select * from located
