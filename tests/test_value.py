@@ -131,7 +131,7 @@ def test_an_address_is_found_however_it_is_written(
 
 def test_an_unknown_address_gets_the_nearest_spellings(valuer: Valuer) -> None:
     with pytest.raises(AddressNotFoundError) as caught:
-        valuer.value(request(address="Sveavägn"))
+        valuer.value(request(address="Sveagn"))
     assert caught.value.suggestions[0] == "Sveavägen"
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 RAW_SQL = Path(__file__).with_name("raw.sql")
+GAZETTEER_SQL = Path(__file__).parent / "geocoding" / "gazetteer.sql"
 
 
 def connect(
@@ -84,8 +85,9 @@ def _explained(path: Path, error: duckdb.IOException) -> SlutprisError:
 
 
 def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the raw schema where it is missing; changes nothing that exists."""
-    connection.execute(RAW_SQL.read_text(encoding="utf-8"))
+    """Create what dbt reads where it is missing; changes nothing that exists."""
+    for path in (RAW_SQL, GAZETTEER_SQL):
+        connection.execute(path.read_text(encoding="utf-8"))
 
 
 @contextmanager

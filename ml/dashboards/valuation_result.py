@@ -104,8 +104,11 @@ def _range_html(valuation: Valuation) -> str:
 
 def _notice_html(valuation: Valuation, facts: City) -> str:
     notices = []
-    if valuation.place.level in LEVELS:
-        notices.append(LEVELS[valuation.place.level])
+    place = valuation.place
+    if place.level in LEVELS:
+        notices.append(LEVELS[place.level])
+    if place.placed and place.precision != "exact":
+        notices.append(f"{escape(place.placed)}.")
     if valuation.is_extrapolation:
         known = valuation.price_index_month
         notices.append(

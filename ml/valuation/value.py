@@ -28,6 +28,7 @@ from ml.valuation.models import PriceModel, load_model
 from ml.valuation.places import (
     AddressNotFoundError,
     Place,
+    build_gazetteer,
     locate,
     nearest_spellings,
 )
@@ -158,6 +159,7 @@ class Valuer:
 
     def __init__(self, settings: Settings) -> None:
         self.snapshot = open_snapshot(settings.serving_dir)
+        build_gazetteer(self.connection())
         self._registry = ModelRegistry(settings.registry_dir)
         self._fetched = TemporaryDirectory(prefix="slutpris-models-")
         self._served: dict[ModelName, ServedModel] = {}
@@ -378,11 +380,11 @@ def _features(
 def _feature_request(
     position: int, request: ValuationRequest, place: Place, date: dt.date
 ) -> dict[str, object]:
-    is_exact = place.level == "address"
     return {
         "request_id": str(position),
         "sold_date": date,
-        "address": request.address,
+        # as it is spelt by those who know: a typo would find no history
+        "address": place.address or request.address,
         "district": place.district,
         "agency": request.agency,
         "living_area_m2": request.living_area_m2,
@@ -392,8 +394,8 @@ def _feature_request(
         "fee_sek_per_month": request.fee_sek_per_month,
         "operating_cost_sek_per_month": request.operating_cost_sek_per_month,
         # a street's or district's middle is imputed by the macro, and flagged so
-        "latitude": place.latitude if is_exact else None,
-        "longitude": place.longitude if is_exact else None,
+        "latitude": place.latitude if place.is_sure else None,
+        "longitude": place.longitude if place.is_sure else None,
     }
 
 

@@ -296,6 +296,19 @@ from measured
 cross join edges
 group by municipality_key, district_key;
 
+insert into gazetteer.districts
+select
+    '' as municipality_key,
+    district_key,
+    district,
+    latitude,
+    longitude,
+    attribution,
+    -- Nine of ten of the city's districts lie wholly within this of their centre.
+    1700 as uncertainty_m
+from gazetteer.centres
+anti join gazetteer.districts using (district_key);
+
 -- The version is the content: the same addresses give the same, in whatever order.
 create or replace table gazetteer.version as
 with streets as (
@@ -313,8 +326,17 @@ with streets as (
     group by municipality_key, street_key
 )
 select
-    coalesce(sha256(string_agg(
-        concat_ws('|', municipality_key, street_key, digest),
-        chr(10) order by municipality_key, street_key
-    )), sha256('')) as gazetteer_version
+    sha256(concat(
+        string_agg(
+            concat_ws('|', municipality_key, street_key, digest),
+            chr(10) order by municipality_key, street_key
+        ),
+        (
+            select string_agg(
+                concat_ws('|', district_key, latitude, longitude, attribution),
+                chr(10) order by district_key
+            )
+            from gazetteer.centres
+        )
+    )) as gazetteer_version
 from streets;

@@ -14,9 +14,17 @@ from warehouse.store import transaction
 if TYPE_CHECKING:
     import duckdb
 
-SOURCES = ("lantmateriet", "osm", "csv", "cards")
+SOURCES = ("lantmateriet", "osm", "csv", "cards", "sales")
 """Whom to believe first, where two sources know the same address."""
 
+BUNDLED_DISTRICTS = Path(__file__).with_name("gazetteer_districts.csv")
+"""Names and centres of Stockholm's districts, of the city's polygons (CC0)."""
+
+_ADD_BUNDLED = """
+insert or ignore into gazetteer.centres
+select place_key(name), name, latitude, longitude, source
+from read_csv($path, header = true)
+"""
 _ADD = """
 create or replace temp table arriving as
 with cleaned as (
@@ -78,6 +86,7 @@ def create_gazetteer(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the gazetteer where it is missing; changes no address that exists."""
     load_macros(connection)
     connection.execute(statement("gazetteer"))
+    connection.execute(_ADD_BUNDLED, {"path": str(BUNDLED_DISTRICTS)})
     if not has_gazetteer(connection):
         connection.execute(statement("derived"))
 

@@ -16,3 +16,12 @@ create table if not exists gazetteer.addresses (
     spread_m double,                     -- of the observations behind it
     primary key (municipality_key, street_key, number, letter)
 );
+
+-- Middles of districts that came with the project, for those no address lies in.
+create table if not exists gazetteer.centres (
+    district_key varchar primary key,
+    district varchar not null,
+    latitude double not null,            -- WGS84 degrees
+    longitude double not null,
+    attribution varchar not null
+);

@@ -25,6 +25,7 @@ ATTRIBUTIONS = {
     "lantmateriet": "© Lantmäteriet, Belägenhetsadress",
     "csv": "address file of the user",
     "cards": "booli.se",
+    "sales": "earlier sales",
 }
 
 _SCHEMA = pa.schema(
