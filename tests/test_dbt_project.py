@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from warehouse.geocoding.gazetteer import add_addresses
+from warehouse.geocoding.sales import geocode_sales
 from warehouse.land import land_file
 from warehouse.sales_files import recognise
 from warehouse.settings import PROJECT_ROOT
@@ -112,6 +114,24 @@ def write_warehouse(data_dir: Path, seed: int = 7) -> None:
             """,
             random_sales(seed),
         )
+        place_some_streets(connection)
+
+
+def place_some_streets(connection: duckdb.DuckDBPyConnection) -> None:
+    """Geocode the sales without a position, by a gazetteer of one street."""
+    connection.execute(
+        """
+        create temp table known as
+        select
+            'Odengatan ' || number as address, null::varchar as municipality,
+            null::varchar as district, 59.3 + number / 1e5 as latitude,
+            18.05 as longitude, 'csv' as source, 'made up' as attribution,
+            null::double as spread_m
+        from range(1, 60) as numbers (number)
+        """
+    )
+    add_addresses(connection, "known")
+    geocode_sales(connection)
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +201,10 @@ def test_past_sales_get_the_marts_values_from_the_serving_path(
     assert differing == []
     assert count(marts, f"select count(*) from ({served})") >= 1_000
     assert count(marts, f"select count(*) from ({served}) where is_latitude_imputed")
+    sources = marts.execute(f"select distinct position_source from ({served})")
+    assert {"own", "address", "geocoded", "street"} <= {
+        source for (source,) in sources.fetchall()
+    }
 
 
 def test_serving_path_reads_nothing_outside_the_marts(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import computed_field
+
 from ml.valuation.request import street_and_number
 from warehouse.errors import SlutprisError
 from warehouse.geocoding.gazetteer import add_addresses
@@ -43,6 +45,40 @@ PLACED_BY = {
 
 TEXT_KEY_SQL = "regexp_replace(lower(strip_accents({0})), '[^a-z0-9]', '', 'g')"
 """As dbt's ``text_key``: two spellings of one name are equal as keys."""
+
+ADDRESS_SQL = r"""
+    coalesce(
+        nullif(regexp_extract(address, '^[^0-9]*[0-9]+(\s*[A-Za-z]\b)?'), ''), address
+    )
+"""
+"""Street, number and letter without what may follow, as in dbt's ``address_key``."""
+
+# Spelt as it is known, an address needs no geocoder: its sales say where it lies.
+_SPELT_RIGHT_SQL = f"""
+    with asked as (
+        select position, {TEXT_KEY_SQL.format(ADDRESS_SQL)} as address_key
+        from (
+            select
+                unnest($positions::integer[]) as position,
+                unnest($addresses::varchar[]) as address
+        )
+    )
+
+    select
+        asked.position, 'address', places.address, places.street, places.street_number,
+        places.district, places.municipality, places.latitude, places.longitude,
+        places.sale_count, 'exact',
+        coalesce(
+            (
+                select uncertainty_m from gazetteer.calibration
+                where precision = 'exact'
+            ), 25
+        ),
+        '{ATTRIBUTIONS["sales"]}'
+    from asked
+    inner join marts.places
+        on places.place_level = 'address' and places.place_key = asked.address_key
+"""
 
 _KNOWN_SQL = f"""
     create or replace temp table known_addresses as
@@ -174,8 +210,15 @@ class Place:
     precision: str | None = None
     uncertainty_m: float | None = None
     attribution: str | None = None
-    placed: str | None = None
-    """How precisely, in a clause of Swedish: "Placerad mellan grannumren, ± 60 m"."""
+
+    @computed_field
+    @property
+    def placed(self) -> str | None:
+        """How precisely, in Swedish: "Placerad mellan grannumren, ± 60 m"."""
+        if self.precision is None or self.uncertainty_m is None:
+            return None
+        step = PLACED_BY.get(self.precision, "Placerad")
+        return f"{step}, ± {self.uncertainty_m:.0f} m"
 
     @property
     def is_sure(self) -> bool:
@@ -228,10 +271,29 @@ def locate(
     geocoder
         Who places the addresses; the snapshot's own gazetteer when None.
     """
-    geocoder = geocoder or DuckDBGeocoder(connection)
-    results = geocoder.geocode([_question(address) for address in addresses])
+    rows = connection.execute(
+        _SPELT_RIGHT_SQL,
+        {"positions": list(range(len(addresses))), "addresses": list(addresses)},
+    ).fetchall()
+    places = {position: Place(*columns) for position, *columns in rows}
+    if others := [n for n in range(len(addresses)) if n not in places]:
+        asked = [addresses[n] for n in others]
+        results = (geocoder or DuckDBGeocoder(connection)).geocode(
+            [GeocodeRequest(each, district=_district(each)) for each in asked]
+        )
+        named = _named(connection, asked, results)
+        places |= {others[position]: place for position, place in named.items()}
+    return [places.get(n) for n in range(len(addresses))]
+
+
+def _named(
+    connection: duckdb.DuckDBPyConnection,
+    addresses: Sequence[str],
+    results: Sequence[GeocodeResult],
+) -> dict[int, Place]:
+    """Say of each result which street, district and municipality it is."""
     found = [n for n, result in enumerate(results) if result.latitude is not None]
-    described = connection.execute(
+    rows = connection.execute(
         _DESCRIBE_SQL,
         {
             "positions": found,
@@ -242,12 +304,7 @@ def locate(
             "longitudes": [results[n].longitude for n in found],
         },
     ).fetchall()
-    places = {n: _place(addresses[n], results[n], *row) for n, *row in described}
-    return [places.get(n) for n in range(len(addresses))]
-
-
-def _question(address: str) -> GeocodeRequest:
-    return GeocodeRequest(address, district=_district(address))
+    return {n: _place(addresses[n], results[n], *row) for n, *row in rows}
 
 
 def _district(address: str) -> str | None:
@@ -289,8 +346,6 @@ def _place(
         precision=result.precision,
         uncertainty_m=result.uncertainty_m,
         attribution=result.attribution,
-        placed=f"{PLACED_BY.get(result.precision or '', 'Placerad')}, "
-        f"± {result.uncertainty_m or 0:.0f} m",
     )
 
 

@@ -260,7 +260,7 @@ measured as (
         greatest(
             quantile_cont(reach_m, 0.95) over (
                 partition by municipality_key, district_key
-            ), 250
+            ), 400
         ) as district_reach_m
     from streets
 ),
@@ -269,7 +269,7 @@ measured as (
 left_out as (
     select
         small.reach_m
-        / greatest(quantile_cont(others.reach_m, 0.95), 250) as stretch
+        / greatest(quantile_cont(others.reach_m, 0.95), 400) as stretch
     from streets as small
     inner join streets as others
         on small.municipality_key = others.municipality_key

@@ -83,6 +83,8 @@ def geocode_table(
     connection.execute(statement("match"))
     step_sql = statement("step")
     for step, candidates in STEPS.items():
+        if not connection.execute(f"from {_UNMATCHED} limit 1").fetchall():
+            break
         connection.execute(step_sql.format(step=step, candidates=candidates))
     connection.execute(statement("place"))
     connection.execute(statement("answer"))
