@@ -33,6 +33,8 @@ LANDED_TABLES = {
     "district_polygons": (
         "Districts landed from files with `python -m warehouse.places FILE`."
     ),
+    "geocoded_addresses": "Places of sales without a position, by "
+    "`python -m warehouse.geocoding --sales`.",
     "quarantine": "Rows of files and pages that could not be read, with the reason.",
 }
 
@@ -136,3 +138,9 @@ landed_files = [
     )
     for table, description in LANDED_TABLES.items()
 ]
+gazetteer_addresses = dg.AssetSpec(
+    ["gazetteer", "addresses"],
+    description="Addresses of files a user has, with `python -m warehouse.geocoding`.",
+    group_name="ingestion",
+    kinds={"duckdb", "file"},
+)
