@@ -207,6 +207,44 @@ def test_past_sales_get_the_marts_values_from_the_serving_path(
     }
 
 
+def test_past_sales_are_shown_the_comparables_their_features_were_made_of(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    marts.execute(
+        """
+        create or replace temp table past_sales as
+        select
+            sale_id as request_id, sold_date, address, district, agency,
+            living_area_m2, rooms, floor, construction_year, fee_sek_per_month,
+            operating_cost_sek_per_month, latitude, longitude
+        from marts.sales;
+
+        create temp table shown as from marts.comparables_of('past_sales');
+        """
+    )
+    shown = "select request_id, sale_id, log_residual, distance_m, weight from shown"
+    used = """
+        select sale_id, comparable_sale_id, log_residual, distance_m, weight
+        from marts.sale_comparables
+    """
+    assert count(marts, f"select count(*) from ({shown})") >= 10_000
+    differing = f"({shown} except {used}) union all ({used} except {shown})"
+    assert marts.execute(differing).fetchall() == []
+
+    # One price says as much above the market and the qualities as the sale's residual.
+    off = """
+        select count(*)
+        from shown
+        inner join marts.sales as sales on shown.request_id = sales.sale_id
+        inner join marts.comparable_sales as own on shown.request_id = own.sale_id
+        where abs(
+            ln(adjusted_price_sek / sales.sold_price_sek)
+            - (shown.log_residual - own.log_residual)
+        ) > 0.0001
+    """
+    assert count(marts, off) == 0
+
+
 def test_serving_path_reads_nothing_outside_the_marts(
     marts: duckdb.DuckDBPyConnection,
 ) -> None:

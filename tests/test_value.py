@@ -44,7 +44,7 @@ def test_a_home_is_worth_its_area_at_the_level_of_its_street(valuer: Valuer) -> 
     valuation = valuer.value(request())
     assert valuation.value_sek == pytest.approx(50 * 55_200, rel=0.01)
     assert valuation.value_sek_per_m2 == round(valuation.value_sek / 50)
-    assert valuation.price_index_month == date(2024, 5, 1)
+    assert valuation.price_index_period_start == date(2024, 5, 1)
     assert not valuation.is_extrapolation
     half = valuer.value(request(address="Hornsgatan 11"))
     assert half.value_sek == pytest.approx(valuation.value_sek / 2, rel=0.02)
@@ -100,15 +100,22 @@ def test_a_version_without_residuals_gives_no_range(tmp_path: Path) -> None:
     assert valuation.high_sek is None
 
 
-def test_the_sales_beside_are_earlier_near_and_like_in_size(valuer: Valuer) -> None:
-    sales = valuer.value(request()).nearby_sales
-    assert len(sales) == 8
+def test_the_comparables_are_earlier_and_their_shares_add_up(valuer: Valuer) -> None:
+    valuation = valuer.value(request())
+    sales = valuation.comparables
+    assert len(sales) == 25
     assert all(sale.sold_date < date(2024, 6, 15) for sale in sales)
     assert {sale.district for sale in sales} == {"Vasastan"}
-    assert all(25 <= sale.living_area_m2 <= 100 for sale in sales)
-    # prices are index x area, so at one price level they differ by area alone
-    per_m2 = [(sale.indexed_price_sek or 0) / sale.living_area_m2 for sale in sales]
-    assert per_m2 == pytest.approx([55_200] * 8, rel=0.005)
+    shares = [sale.weight_share_pct or 0 for sale in sales]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=1)
+    # prices are index x area, so at one price level and size they are the value
+    adjusted = [sale.adjusted_price_sek or 0 for sale in sales]
+    assert adjusted == pytest.approx([valuation.value_sek] * 25, rel=0.01)
+
+
+def test_a_home_with_nothing_sold_before_has_no_comparables(valuer: Valuer) -> None:
+    assert valuer.value(request(date="2019-06-15")).comparables == []
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,36 @@ MARTS_SQL = f"""
     asof left join marts.price_index
         on requests.sold_date >= price_index.known_from;
 
+    create macro marts.comparables_of(requests) as table
+    select
+        *,
+        weight / sum(weight) over (partition by request_id) as weight_share
+    from (
+        select
+            requests.request_id,
+            sales.sale_id,
+            coalesce(111320 * abs(sales.latitude - requests.latitude), 0) as distance_m,
+            1 / (1 + date_diff('day', sales.sold_date, requests.sold_date)) as weight,
+            round(
+                requests.living_area_m2 / sales.living_area_m2 * sales.sold_price_sek
+                * known.price_index_sek_per_m2 / price_index.price_index_sek_per_m2
+            ) as adjusted_price_sek
+        from query_table(requests) as requests
+        asof inner join marts.price_index as known
+            on requests.sold_date >= known.known_from
+        inner join marts.sales
+            on
+                requests.address ilike sales.street || '%'
+                and sales.sold_date < requests.sold_date
+                and sales.living_area_m2
+                between requests.living_area_m2 / 2 and requests.living_area_m2 * 2
+        inner join marts.price_index
+            on date_trunc('month', sales.sold_date) = price_index.period_start
+        qualify row_number() over (
+            partition by requests.request_id order by weight desc, sales.sale_id
+        ) <= 25
+    );
+
     create table marts.sale_features as
     select
         sales.sale_id,

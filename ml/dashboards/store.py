@@ -250,7 +250,7 @@ def houses_around(
 
 def map_radius_m(valuation: Valuation) -> float:
     """Choose the least map that holds all the sales shown, in metres."""
-    farthest = max((sale.distance_m or 0 for sale in valuation.nearby_sales), default=0)
+    farthest = max((sale.distance_m for sale in valuation.comparables), default=0)
     fitting = [radius for radius in MAP_RADII_M if radius > farthest * 1.15]
     return fitting[0] if fitting else MAP_RADII_M[-1]
 

@@ -20,7 +20,7 @@ from ml.dashboards.store import (
 )
 
 if TYPE_CHECKING:
-    from ml.valuation.comparables import NearbySale
+    from ml.valuation.comparables import ComparableSale
     from ml.valuation.value import Valuation, ValueAtDate, Valuer
 
 WHEN = {
@@ -33,6 +33,7 @@ LEVELS = {
     "street": "Gatunumret finns inte bland de kända, så läget är gatans mitt.",
     "district": "Ingen gata är angiven, så läget är områdets mitt.",
 }
+SHOWN_COMPARABLES = 10
 ROUNDED_TO_SEK = 10_000
 """A value's last digits say nothing; the page leaves them out."""
 
@@ -110,7 +111,7 @@ def _notice_html(valuation: Valuation, facts: City) -> str:
     if place.placed and place.precision != "exact":
         notices.append(f"{escape(place.placed)}.")
     if valuation.is_extrapolation:
-        known = valuation.price_index_month
+        known = valuation.price_index_period_start
         notices.append(
             f"Prisnivån är känd till och med {theme.month(known)}; värdet står på den "
             f"nivån, inte på den {valuation.request.date}."
@@ -139,7 +140,7 @@ def _time_html(valuation: Valuation, facts: City) -> str:
     )
     dots = [
         (sale.sold_date, _as_this_size(sale, valuation), _sale_label(sale))
-        for sale in valuation.nearby_sales
+        for sale in valuation.comparables
     ]
     chart = TimeChart(
         line, marks, dots, dashed, title="Värdet i tiden", is_filled=False
@@ -151,7 +152,7 @@ def _time_html(valuation: Valuation, facts: City) -> str:
     return (
         '<section class="card"><h2>Värdet vid andra tidpunkter</h2>'
         '<p class="lede">Linjen är stadens prisnivå, räknad om till den här bostaden. '
-        "Grå prickar är försäljningar i närheten, omräknade till samma boarea.</p>"
+        "Grå prickar är de jämförda försäljningarna, omräknade till samma boarea.</p>"
         f'<div style="margin-top: 20px">{both_widths(chart.svg)}</div>'
         f'<ul class="dates">{rows}</ul></section>'
     )
@@ -169,44 +170,65 @@ def _date_html(value: ValueAtDate) -> str:
 
 
 def _sales_html(valuation: Valuation, valuer: Valuer) -> str:
-    sales = valuation.nearby_sales
+    sales = valuation.comparables
     if not sales:
         return (
-            '<section class="card"><h2>Försäljningar i närheten</h2><p class="lede">'
-            "Det finns inga tidigare försäljningar att visa här.</p></section>"
+            '<section class="card"><h2>Jämförda försäljningar</h2><p class="lede">'
+            "Inga tidigare försäljningar i närheten att jämföra med. Värdet vilar på "
+            "läge, storlek och prisnivå.</p></section>"
         )
-    rows = "".join(_sale_html(sale) for sale in sales)
+    rows = "".join(_sale_html(sale) for sale in sales[:SHOWN_COMPARABLES])
     return (
-        '<section class="card"><h2>Försäljningar i närheten</h2>'
-        '<p class="lede">De närmaste i läge, storlek och tid före värderingsdatumet. '
-        "De visar sammanhanget; modellen väger inte just dem.</p>"
+        '<section class="card"><h2>Jämförda försäljningar</h2>'
+        '<p class="lede">De tidigare försäljningar som modellen har jämfört bostaden '
+        "med, de som väger mest först. <em>Motsvarar</em> är vad den här bostaden "
+        "skulle ha kostat på värderingsdagen, om den hade sålts lika bra: priset "
+        "omräknat för tid, läge, storlek, byggår och våning.</p>"
         f'<div class="sales" style="margin-top: 20px">{_map_html(valuation, valuer)}'
-        '<table><thead><tr><th>Såld</th><th class="right">Slutpris, '
-        "och vid värderingen</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></div></section>"
+        '<div><table><thead><tr><th>Såld</th><th class="right">Vikt</th>'
+        '<th class="right">Slutpris, och vad det motsvarar</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>{_rest_html(sales[SHOWN_COMPARABLES:])}"
+        "</div></div></section>"
     )
 
 
-def _sale_html(sale: NearbySale) -> str:
+def _sale_html(sale: ComparableSale) -> str:
     facts = [
         str(sale.sold_date),
         f"{theme.plain(sale.living_area_m2)}{theme.NBSP}m²",
         f"{theme.plain(sale.rooms)}{theme.NBSP}rum" if sale.rooms else "",
         floor_text(sale.floor),
-        f"{sale.distance_m}{theme.NBSP}m" if sale.distance_m is not None else "",
+        f"{theme.number(sale.distance_m)}{theme.NBSP}m",
     ]
-    now = (
+    adjusted = (
         f'<br><span class="muted small number">motsvarar '
-        f"{theme.million_sek(sale.indexed_price_sek)}</span>"
-        if sale.indexed_price_sek
+        f"{theme.sek(sale.adjusted_price_sek, ROUNDED_TO_SEK)}</span>"
+        if sale.adjusted_price_sek is not None
         else ""
     )
     return (
         f"<tr><td>{escape(titled(sale.address))}"
         f'<br><span class="muted small">{" · ".join(filter(None, facts))}</span></td>'
-        '<td class="right">'
-        f'<span class="number">{theme.sek(sale.sold_price_sek)}</span>{now}</td></tr>'
+        f'<td class="right number">{_share(sale.weight_share_pct)}</td>'
+        '<td class="right"><span class="number">'
+        f"{theme.sek(sale.sold_price_sek)}</span>{adjusted}</td></tr>"
     )
+
+
+def _rest_html(sales: list[ComparableSale]) -> str:
+    """Say how many comparables are left out of the table, and what they weigh."""
+    if not sales:
+        return ""
+    share_pct = sum(sale.weight_share_pct or 0 for sale in sales)
+    one_or_more = "en till" if len(sales) == 1 else f"{len(sales)} till"
+    return (
+        f'<p class="small muted" style="margin-top: 10px">Och {one_or_more}, som '
+        f"tillsammans väger {_share(share_pct)}.</p>"
+    )
+
+
+def _share(share_pct: float | None) -> str:
+    return "" if share_pct is None else f"{theme.number(share_pct)}{theme.NBSP}%"
 
 
 def _map_html(valuation: Valuation, valuer: Valuer) -> str:
@@ -216,7 +238,7 @@ def _map_html(valuation: Valuation, valuer: Valuer) -> str:
     radius_m = map_radius_m(valuation)
     spots = [
         Spot(sale.latitude, sale.longitude, _sale_label(sale))
-        for sale in valuation.nearby_sales
+        for sale in valuation.comparables
         if sale.latitude is not None and sale.longitude is not None
     ]
     houses = houses_around(valuer.connection(), place, radius_m)
@@ -256,7 +278,7 @@ def _rounded(value_sek: float) -> str:
     return theme.number(round(value_sek / ROUNDED_TO_SEK) * ROUNDED_TO_SEK)
 
 
-def _as_this_size(sale: NearbySale, valuation: Valuation) -> float:
+def _as_this_size(sale: ComparableSale, valuation: Valuation) -> float:
     return sale.sold_price_sek / sale.living_area_m2 * valuation.request.living_area_m2
 
 
@@ -265,6 +287,6 @@ def _mark_label(value: ValueAtDate) -> str:
     return f"{WHEN[value.when]}, {value.date}: {amount}"
 
 
-def _sale_label(sale: NearbySale) -> str:
+def _sale_label(sale: ComparableSale) -> str:
     price = theme.sek(sale.sold_price_sek)
     return f"{titled(sale.address)}, {sale.sold_date}: {price}"

@@ -1,8 +1,8 @@
-"""The earlier sales shown beside a valuation.
+"""The earlier sales a home is compared with.
 
-What belongs here: choosing them. A plain selection for now: near, like in size and
-recent. The models do not read it, so it explains the place, not the number; weights
-that reproduce a value are a later work.
+What belongs here: reading them as a valuation shows them. What does not: choosing and
+weighing them, which is the work of ``marts.comparables_of``, made of the same SQL as
+the features that the models read. So what is shown is what was used.
 """
 
 from __future__ import annotations
@@ -15,85 +15,35 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     import duckdb
 
-    from ml.valuation.places import Place
-
-SALE_COUNT = 8
-
-NEAREST_SALES_SQL = """
-    with candidates as (
-        select
-            *,
-            lower(street) = lower($street) as is_same_street,
-            -- metres on a plane: exact to a per mille within a city
-            111320 * sqrt(
-                power(latitude - $latitude, 2)
-                + power((longitude - $longitude) * cos(radians($latitude)), 2)
-            ) as measured_m,
-        from marts.sales
-        where
-            sold_date < $date
-            and living_area_m2 between $area / 2 and $area * 2
-    ),
-
-    placed as (
-        select
-            *,
-            case
-                when measured_m is not null then measured_m
-                when is_same_street then 200
-                when lower(district) = lower($district) then 1000
-            end as rank_distance_m
-        from candidates
-    ),
-
-    nearest as (
-        select *
-        from placed
-        where rank_distance_m is not null
-        -- 300 m, 20 % in size and one year set a sale equally far back
-        order by
-            rank_distance_m / 300
-            + abs(ln(living_area_m2 / $area)) / ln(1.2)
-            + date_diff('day', sold_date, $date) / 365,
-            sale_id
-        limit $limit
-    )
-
+COMPARABLES_SQL = """
     select
-        nearest.sale_id,
-        nearest.address,
-        nearest.district,
-        nearest.sold_date,
-        nearest.sold_price_sek,
-        nearest.living_area_m2,
-        nearest.rooms,
-        nearest.floor,
-        nearest.latitude,
-        nearest.longitude,
-        nearest.url,
-        round(nearest.measured_m) as distance_m,
-        round(
-            nearest.sold_price_sek * now_index.price_index_sek_per_m2
-            / then_index.price_index_sek_per_m2
-        ) as indexed_price_sek,
-    from nearest
-    asof left join marts.price_index as then_index
-        on nearest.sold_date >= then_index.known_from
-    left join (
-        select price_index_sek_per_m2
-        from marts.price_index
-        where known_from <= $date
-        order by known_from desc
-        limit 1
-    ) as now_index on true
-    order by nearest.sold_date desc, nearest.sale_id
+        sales.sale_id,
+        sales.address,
+        sales.district,
+        sales.sold_date,
+        sales.sold_price_sek,
+        sales.living_area_m2,
+        sales.rooms,
+        sales.floor,
+        sales.latitude,
+        sales.longitude,
+        sales.url,
+        cast(round(compared.distance_m) as bigint) as distance_m,
+        round(100 * compared.weight_share, 1) as weight_share_pct,
+        cast(compared.adjusted_price_sek as bigint) as adjusted_price_sek
+    from marts.comparables_of({requests}) as compared
+    inner join marts.sales as sales on compared.sale_id = sales.sale_id
+    order by compared.weight desc, sales.sale_id
 """
 
 
-class NearbySale(BaseModel):
-    """An earlier sale near the home; prices in SEK, ``distance_m`` in metres.
+class ComparableSale(BaseModel):
+    """An earlier sale that a home was compared with; ``distance_m`` in metres.
 
-    ``indexed_price_sek`` is its price at the index of the valuation date.
+    ``weight_share_pct`` is how much it counts among the comparables, of 100. The
+    ``adjusted_price_sek`` is what the home itself would have fetched on the day of the
+    valuation, had it sold as much above or below what is usual as this sale did: the
+    sale's price freed of differences in time, place, size, age and floor.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -109,35 +59,20 @@ class NearbySale(BaseModel):
     latitude: float | None
     longitude: float | None
     url: str | None
-    distance_m: int | None
-    indexed_price_sek: int | None
+    distance_m: int
+    weight_share_pct: float | None
+    adjusted_price_sek: int | None
 
 
-def nearest_sales(
-    connection: duckdb.DuckDBPyConnection,
-    place: Place,
-    living_area_m2: float,
-    date: dt.date,
-    *,
-    limit: int = SALE_COUNT,
-) -> list[NearbySale]:
-    """Choose sales before ``date`` that are near, like in size and recent.
+def comparable_sales(
+    connection: duckdb.DuckDBPyConnection, requests: str
+) -> list[ComparableSale]:
+    """Read the comparables of the one request in relation ``requests``, heaviest first.
 
-    Without coordinates, the same street counts as 200 m off, the same district as 1 km.
-    Latest first.
+    The relation has the columns that ``marts.features_of`` asks for. A home whose place
+    is unknown, or that no sale was near, has none.
     """
-    cursor = connection.execute(
-        NEAREST_SALES_SQL,
-        {
-            "street": place.street,
-            "district": place.district,
-            "latitude": place.latitude,
-            "longitude": place.longitude,
-            "area": living_area_m2,
-            "date": date,
-            "limit": limit,
-        },
-    )
+    cursor = connection.execute(COMPARABLES_SQL.format(requests=f"'{requests}'"))
     names = [column[0] for column in cursor.description or []]
     rows = cursor.fetchall()
-    return [NearbySale(**dict(zip(names, row, strict=True))) for row in rows]
+    return [ComparableSale(**dict(zip(names, row, strict=True))) for row in rows]

@@ -13,6 +13,7 @@ import math
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +23,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from ml.registry import ModelRegistry, ModelVersion
-from ml.valuation.comparables import NearbySale, nearest_sales
+from ml.valuation.comparables import ComparableSale, comparable_sales
 from ml.valuation.features import assumed_economy
 from ml.valuation.models import PriceModel, load_model
 from ml.valuation.places import (
@@ -38,7 +39,7 @@ from warehouse.serving import open_snapshot
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     import duckdb
     import pandas as pd
@@ -89,8 +90,10 @@ class Valuation(BaseModel):
 
     Nine of ten prices of the sales the model was judged on lay between ``low_sek`` and
     ``high_sek``; both are None when the model's version does not know. The value stands
-    on the price level of ``price_index_month``. ``assumed_economy`` names the features
-    of the economy that are assumed, the date being after their last published figure.
+    on the price level of the half-month that began on ``price_index_period_start``.
+    ``assumed_economy`` names the features of the economy that are assumed, the date
+    being after their last published figure. ``comparables`` are the sales whose
+    residuals the model was given, heaviest first.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -100,11 +103,11 @@ class Valuation(BaseModel):
     low_sek: int | None
     high_sek: int | None
     is_extrapolation: bool
-    price_index_month: dt.date | None
+    price_index_period_start: dt.date | None
     assumed_economy: list[str]
     at_other_dates: list[ValueAtDate]
     place: Place
-    nearby_sales: list[NearbySale]
+    comparables: list[ComparableSale]
     request: ValuationRequest
     model: ModelName
     model_version: int
@@ -164,7 +167,7 @@ class Valuer:
         self._fetched = TemporaryDirectory(prefix="slutpris-models-")
         self._served: dict[ModelName, ServedModel] = {}
         self._lock = threading.Lock()
-        self._months = self._index_months()
+        self._periods = self._index_periods()
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Give a connection of one's own to the snapshot."""
@@ -210,21 +213,20 @@ class Valuer:
         features = _features(connection, [(request, place, date) for date in dates])
         value_sek, *other_sek = served.model.predict(features).tolist()
         low_sek, high_sek = served.range_sek(value_sek)
-        sales = nearest_sales(connection, place, request.living_area_m2, request.date)
         return Valuation(
             value_sek=round(value_sek),
             value_sek_per_m2=round(value_sek / request.living_area_m2),
             low_sek=low_sek,
             high_sek=high_sek,
             is_extrapolation=self._is_extrapolation(request.date),
-            price_index_month=self._price_index_month(request.date),
+            price_index_period_start=self._price_index_period(request.date),
             assumed_economy=assumed_economy(features.iloc[0]),
             at_other_dates=[
                 self._value_at_date(when, date, other, value_sek)
                 for (when, date), other in zip(others.items(), other_sek, strict=True)
             ],
             place=place,
-            nearby_sales=sales,
+            comparables=_comparables(connection, request, place),
             request=request,
             model=request.model,
             model_version=served.version.version,
@@ -304,8 +306,8 @@ class Valuer:
             is_extrapolation=self._is_extrapolation(date),
         )
 
-    def _index_months(self) -> list[tuple[dt.date, dt.date]]:
-        """Give the months of the price index and the day each became known."""
+    def _index_periods(self) -> list[tuple[dt.date, dt.date]]:
+        """Give the half-months of the price index and the day each became known."""
         return (
             self.snapshot.connection.cursor()
             .execute(
@@ -315,15 +317,15 @@ class Valuer:
             .fetchall()
         )
 
-    def _price_index_month(self, date: dt.date) -> dt.date | None:
-        known = [month for month, known_from in self._months if known_from <= date]
+    def _price_index_period(self, date: dt.date) -> dt.date | None:
+        known = [start for start, known_from in self._periods if known_from <= date]
         return known[-1] if known else None
 
     def _is_extrapolation(self, date: dt.date) -> bool:
         """Tell a date before the first index, or so late that its own is not known."""
-        if not self._months:
+        if not self._periods:
             return True
-        first, last = self._months[0][1], self._months[-1][1]
+        first, last = self._periods[0][1], self._periods[-1][1]
         return not first <= date < _next_month(last)
 
 
@@ -365,14 +367,31 @@ def _features(
     homes: Sequence[tuple[ValuationRequest, Place, dt.date]],
 ) -> pd.DataFrame:
     """Compute the features of homes at dates, in one call of the snapshot's macro."""
-    rows = [_feature_request(position, *home) for position, home in enumerate(homes)]
-    requests = pa.Table.from_pylist(rows, schema=FEATURE_REQUEST_SCHEMA)
-    connection.register("feature_requests", requests)
-    try:
+    with _asked(connection, homes) as requests:
         return connection.execute(
-            "select * from marts.features_of('feature_requests') "
+            f"select * from marts.features_of('{requests}') "
             "order by request_id::integer"
         ).df()
+
+
+def _comparables(
+    connection: duckdb.DuckDBPyConnection, request: ValuationRequest, place: Place
+) -> list[ComparableSale]:
+    with _asked(connection, [(request, place, request.date)]) as requests:
+        return comparable_sales(connection, requests)
+
+
+@contextmanager
+def _asked(
+    connection: duckdb.DuckDBPyConnection,
+    homes: Sequence[tuple[ValuationRequest, Place, dt.date]],
+) -> Generator[str]:
+    """Put homes at dates where the snapshot's macros can read them, by name."""
+    rows = [_feature_request(position, *home) for position, home in enumerate(homes)]
+    table = pa.Table.from_pylist(rows, schema=FEATURE_REQUEST_SCHEMA)
+    connection.register("feature_requests", table)
+    try:
+        yield "feature_requests"
     finally:
         connection.unregister("feature_requests")
 

@@ -19,38 +19,9 @@ reads lies in schema marts, so that a snapshot of that schema can answer alone.
 {%- set near = nearby_places.include(database=false) -%}
 {%- set edges = district_edges.include(database=false) -%}
 create or replace macro {{ this.schema }}.features_of(requests) as table
-with cleaned as (
-    select
-        cast(request_id as varchar) as subject_id,
-        cast(sold_date as date) as sold_date,
-        {{ clean_text('address') }} as address,
-        {{ clean_text('district') }} as district,
-        {{ clean_text('agency') }} as agency,
-        cast(living_area_m2 as double) as living_area_m2,
-        cast(rooms as double) as rooms,
-        cast(floor as double) as floor,
-        cast(construction_year as integer) as construction_year,
-        cast(fee_sek_per_month as double) as fee_sek_per_month,
-        cast(operating_cost_sek_per_month as double) as operating_cost_sek_per_month,
-        cast(latitude as double) as latitude,
-        cast(longitude as double) as longitude
-    from query_table(requests)
-),
+with asked as ({{ read_requests(placed, geocoded, imputed) }}),
 
-parsed as (
-    select
-        *,
-        {{ street_name('address') }} as street,
-        {{ street_number('address') }} as street_number,
-        {{ address_key('address') }} as address_key
-    from cleaned
-),
-
-located as ({{ locate('parsed', placed, geocoded) }}),
-
-imputed as ({{ impute('located', imputed) }}),
-
-dated as ({{ encode_dates('imputed') }}),
+dated as ({{ encode_dates('asked') }}),
 
 surrounded as ({{ join_surroundings('dated', near, edges) }}),
 
