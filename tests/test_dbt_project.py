@@ -360,6 +360,40 @@ def test_build_with_every_test_has_no_warning(built_dir: Path, tmp_path: Path) -
     assert "WARN=0 ERROR=0 SKIP=0" in printed
 
 
+NEWER_LOAD = """
+    insert into raw.landed_sales
+    select * replace (
+        'newer ' || source_id as source_id,
+        timestamp '2026-01-02' as observed_at,
+        address || '99' as address,
+        {change}
+    )
+    from raw.landed_sales
+    where row_number < 600
+"""
+DRIFT_TESTS = ("test", "--select", "test_name:has_not_drifted")
+
+
+def test_a_load_unlike_the_earlier_ones_is_warned_of(
+    built_dir: Path, tmp_path: Path
+) -> None:
+    alike, unlike = tmp_path / "alike", tmp_path / "unlike"
+    for folder in (alike, unlike):
+        folder.mkdir()
+    rebuilt_with(built_dir, alike, NEWER_LOAD.format(change="rooms as rooms"))
+    change = "sold_price_sek * 10 as sold_price_sek, null as floor"
+    rebuilt_with(built_dir, unlike, NEWER_LOAD.format(change=change))
+
+    assert "WARN=0" in run_dbt(*DRIFT_TESTS, data_dir=alike)
+    printed = run_dbt(*DRIFT_TESTS, data_dir=unlike)
+    assert "WARN=2" in printed
+    warned = [line for line in printed.splitlines() if " WARN 1 " in line]
+    assert [line.split("observations_")[1].split(" ")[0] for line in warned] == [
+        "floor",
+        "sold_price_sek",
+    ]
+
+
 def test_a_warehouse_without_rows_builds_and_answers(tmp_path: Path) -> None:
     with connect(tmp_path / "warehouse.duckdb") as connection:
         create_raw_tables(connection)
