@@ -25,7 +25,8 @@ counted as (
     select
         freed_sales.period_start,
         count(*) as sale_count,
-        sum(freed_sales.log_price) as log_price_sum
+        sum(freed_sales.log_price) as log_price_sum,
+        sum(freed_sales.log_price * freed_sales.log_price) as log_price_square_sum
     from freed_sales
     inner join start on freed_sales.period_start >= start.month
     group by freed_sales.period_start
@@ -61,21 +62,36 @@ periods as (
     select
         period_starts.period_start,
         coalesce(counted.sale_count, 0) as sale_count,
-        coalesce(counted.log_price_sum, 0) as log_price_sum
+        coalesce(counted.log_price_sum, 0) as log_price_sum,
+        coalesce(counted.log_price_square_sum, 0) as log_price_square_sum
     from period_starts
     left join counted on period_starts.period_start = counted.period_start
     inner join ends on period_starts.period_start between ends.first and ends.last
+),
+
+recent_sums as (
+    select
+        period_start,
+        sale_count,
+        sum(sale_count) over recent as recent_count,
+        sum(log_price_sum) over recent as log_sum,
+        sum(log_price_square_sum) over recent as log_square_sum
+    from periods
+    window
+        recent as (order by period_start rows between 2 preceding and current row)
 ),
 
 levels as (
     select
         period_start,
         sale_count,
-        sum(log_price_sum) over recent / nullif(sum(sale_count) over recent, 0)
-            as log_level
-    from periods
-    window
-        recent as (order by period_start rows between 2 preceding and current row)
+        log_sum / nullif(recent_count, 0) as log_level,
+        sqrt(
+            greatest(log_square_sum - log_sum * log_sum / recent_count, 0)
+            / (recent_count - 1)
+            / recent_count
+        ) as log_standard_error
+    from recent_sums
 )
 
 select
@@ -84,6 +100,10 @@ select
     round(
         exp(last_value(log_level ignore nulls) over (order by period_start)), 2
     ) as price_index_sek_per_m2,
+    round(
+        100 * last_value(log_standard_error ignore nulls) over (order by period_start),
+        3
+    ) as standard_error_pct,
     cast(sale_count as bigint) as sale_count,
     {{ next_half_month('period_start') }} as known_from
 from levels

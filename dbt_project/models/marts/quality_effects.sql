@@ -139,7 +139,7 @@ residuals_0 as (
         group by class_key
     ),
     {% if not loop.last %}
-        residuals_{{ now }} as (
+        unexplained_{{ now }} as (
             select
                 unexplained.* replace (
                     cast(
@@ -153,6 +153,20 @@ residuals_0 as (
                     unexplained.{{ quality_class(kind) }} = known.class_key
                     -- known once its half-month is over
                     and unexplained.period_start > known.period_start
+        ),
+
+        -- Effects tell homes apart, not times: what all sales of a half-month have left
+        -- in common is the market's, and would swing from stage to stage otherwise.
+        residuals_{{ now }} as (
+            select
+                * replace (
+                    cast(
+                        log_residual - avg(log_residual) over of_period
+                        as decimal(12, 6)
+                    ) as log_residual
+                )
+            from unexplained_{{ now }}
+            window of_period as (partition by period_start)
         ),
     {% endif -%}
 {% endfor %}
