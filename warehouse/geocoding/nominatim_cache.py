@@ -55,9 +55,22 @@ class NominatimCache:
             self._file = sqlite3.connect(
                 path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
             )
-            self._file.execute("pragma journal_mode = wal")
+            self._use_a_write_ahead_log()
             self._file.execute("pragma synchronous = normal")
             self._file.executescript(_TABLES)
+
+    def _use_a_write_ahead_log(self) -> None:
+        # The one statement for which SQLite waits for no other process.
+        give_up_s = time.monotonic() + _WAIT_S
+        while True:
+            try:
+                self._file.execute("pragma journal_mode = wal")
+            except sqlite3.OperationalError:
+                if time.monotonic() > give_up_s:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def close(self) -> None:
         """Let go of the file."""
