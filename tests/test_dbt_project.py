@@ -187,7 +187,7 @@ def test_past_sales_get_the_marts_values_from_the_serving_path(
         select
             sale_id as request_id, sold_date, address, district, agency,
             living_area_m2, rooms, floor, construction_year, fee_sek_per_month,
-            operating_cost_sek_per_month, latitude, longitude
+            operating_cost_sek_per_month, latitude, longitude, brf_name, residence_id
         from marts.sales
         """
     )
@@ -216,7 +216,7 @@ def test_past_sales_are_shown_the_comparables_their_features_were_made_of(
         select
             sale_id as request_id, sold_date, address, district, agency,
             living_area_m2, rooms, floor, construction_year, fee_sek_per_month,
-            operating_cost_sek_per_month, latitude, longitude
+            operating_cost_sek_per_month, latitude, longitude, brf_name, residence_id
         from marts.sales;
 
         create temp table shown as from marts.comparables_of('past_sales');
@@ -268,7 +268,8 @@ def test_request_with_nothing_but_address_and_area_gets_features(
             'odengatan 999 B, 2 tr' as address, null as district, null as agency,
             52 as living_area_m2, null as rooms, null as floor,
             null as construction_year, null as fee_sek_per_month,
-            null as operating_cost_sek_per_month, null as latitude, null as longitude
+            null as operating_cost_sek_per_month, null as latitude, null as longitude,
+            null as brf_name, null as residence_id
         """
     )
     row = marts.execute(
@@ -295,7 +296,8 @@ def test_a_request_after_the_last_figure_is_told_what_is_assumed(
             'Odengatan 9' as address, null as district, null as agency,
             52 as living_area_m2, null as rooms, null as floor,
             null as construction_year, null as fee_sek_per_month,
-            null as operating_cost_sek_per_month, null as latitude, null as longitude
+            null as operating_cost_sek_per_month, null as latitude, null as longitude,
+            null as brf_name, null as residence_id
         from (values (date '2015-03-01'), (date '2021-09-01'), (date '2040-01-01'))
             as days (day)
         """

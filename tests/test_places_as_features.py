@@ -104,7 +104,8 @@ def surroundings(
             request_id, $on::date as sold_date, null as address, null as district,
             null as agency, 50 as living_area_m2, null as rooms, null as floor,
             null as construction_year, null as fee_sek_per_month,
-            null as operating_cost_sek_per_month, latitude, longitude
+            null as operating_cost_sek_per_month, latitude, longitude,
+            null as brf_name, null as residence_id
         from asked
         """,
         {"on": on},

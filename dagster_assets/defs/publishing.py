@@ -9,7 +9,7 @@ from warehouse.settings import Settings
 from warehouse.store import connect
 
 FEATURE_GROUP = "sale_features"
-FEATURE_GROUP_VERSION = 1
+FEATURE_GROUP_VERSION = 2
 
 
 @dg.asset(
@@ -44,6 +44,8 @@ def published_features() -> dg.MaterializeResult:
             "sales",
             "rejected_sales",
             "price_index",
+            "district_price_index",
+            "duplicate_sales",
             "sale_features",
             "sale_comparables",
             "sale_changes",

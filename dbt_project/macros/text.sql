@@ -50,3 +50,33 @@
         ~ ")"
     ) }}
 {%- endmacro %}
+
+{# The floor that an address line may end with: `Rehnsgatan 19 4tr`, `vån 3`, `bv`.
+   A number after a lone `v` is as often that of the flat: it is not taken. #}
+{% macro floor_of_address(address) -%}
+    {%- set line = 'lower(strip_accents(' ~ address ~ '))' -%}
+    coalesce(
+        try_cast(
+            nullif(
+                regexp_extract(
+                    {{ line }},
+                    '[0-9] ?[a-z]?[ ,.-]+([0-9]{1,2}) ?(tr|trappor)([^a-z]|$)',
+                    1
+                ),
+                ''
+            ) as double
+        ),
+        try_cast(
+            nullif(
+                regexp_extract(
+                    {{ line }}, '[0-9] ?[a-z]?[ ,.-]+van(ing)?[ .]*([0-9]{1,2})', 2
+                ),
+                ''
+            ) as double
+        ),
+        case
+            when regexp_matches({{ line }}, '[0-9] ?[a-z]?[ ,.-]+(bv|nb)([^a-z]|$)')
+                then 0
+        end
+    )
+{%- endmacro %}

@@ -43,8 +43,15 @@ HISTORY_FEATURES = (
     "building_log_residual",
     "building_sale_count",
     "building_days_since_sale",
+    "street_log_residual",
+    "street_sale_count",
+    "street_days_since_sale",
+    "brf_log_residual",
+    "brf_sale_count",
+    "brf_days_since_sale",
     "previous_sale_log_ratio",
     "previous_sale_days",
+    "fee_log_ratio",
 )
 """What earlier sales around the home fetched; missing where there were none."""
 

@@ -56,6 +56,8 @@ FEATURE_REQUEST_SCHEMA = pa.schema(
         "address": pa.string(),
         "district": pa.string(),
         "agency": pa.string(),
+        "brf_name": pa.string(),
+        "residence_id": pa.int64(),
         "living_area_m2": pa.float64(),
         "rooms": pa.float64(),
         "floor": pa.float64(),

@@ -9,16 +9,17 @@ explained as the comparable did. No row where the place of the home is unknown o
 sale was near it before.
 #}
 {% macro create_comparables_of(
-    place_references, geocoded_addresses, imputation_references, price_index,
-    quality_effects, comparable_sales
+    place_references, geocoded_addresses, imputation_references, building_references,
+    price_index, quality_effects, comparable_sales
 ) %}
 {%- set placed = place_references.include(database=false) -%}
 {%- set geocoded = geocoded_addresses.include(database=false) -%}
 {%- set imputed = imputation_references.include(database=false) -%}
+{%- set buildings = building_references.include(database=false) -%}
 {%- set effects = quality_effects.include(database=false) -%}
 {%- set past_sales = comparable_sales.include(database=false) -%}
 create or replace macro {{ this.schema }}.comparables_of(requests) as table
-with asked as ({{ read_requests(placed, geocoded, imputed) }}),
+with asked as ({{ read_requests(placed, geocoded, imputed, buildings) }}),
 
 index_joined as (
     {{ join_price_index('asked', price_index.include(database=false)) }}

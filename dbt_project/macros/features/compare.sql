@@ -4,9 +4,18 @@
     {%- set degrees = {
         'near': var('comparables_near_square_degrees'),
         'wide': var('comparables_wide_square_degrees'),
+        'building': var('nearest_building_square_degrees'),
     }[size] -%}
     cast(round({{ latitude }} / {{ degrees }}) as bigint) * 100000
     + cast(round({{ longitude }} / (2 * {{ degrees }})) as bigint)
+{%- endmacro %}
+
+{# What to add to a square for itself and its eight neighbours. #}
+{% macro square_steps() -%}
+    select
+        unnest([
+            -100001, -100000, -99999, -1, 0, 1, 99999, 100000, 100001
+        ]) as step
 {%- endmacro %}
 
 {#
@@ -15,7 +24,7 @@ The comparable sales of each subject: earlier ones, near, alike and recent, with
 Each difference multiplies the weight: distance, size, age of the building and time. From
 the squares around the subject the newest sales before its day are candidates; the
 heaviest are kept. Subjects have subject_id, sold_date, latitude, longitude,
-living_area_m2, construction_year, is_construction_year_imputed.
+living_area_m2, construction_year, construction_year_source.
 #}
 {% macro comparables(subjects, comparable_sales) -%}
 {%- set newest_of_square = {
@@ -30,12 +39,7 @@ with
         sold_date,
         {{ square('latitude', 'longitude', size) }} + step as {{ size }}_square
     from {{ subjects }}
-    cross join (
-        select
-            unnest([
-                -100001, -100000, -99999, -1, 0, 1, 99999, 100000, 100001
-            ]) as step
-    )
+    cross join ({{ square_steps() }}) as steps
     where latitude is not null
 ),
 
@@ -96,7 +100,7 @@ measured as (
             abs(
                 sales.construction_year
                 - case
-                    when not subjects.is_construction_year_imputed
+                    when {{ is_fact('subjects.construction_year') }}
                         then subjects.construction_year
                 end
             ),
@@ -143,9 +147,11 @@ Means are shrunk towards none where little stands behind them; NULL where nothin
 Sums are rounded first: added in another order they differ in the last bits, and a mean
 half-way between two rounded values would then fall to either side.
 #}
-{% macro join_comparables(subjects, comparables, comparable_sales) -%}
+{% macro join_comparables(
+    subjects, comparables, comparable_sales, group_residuals
+) -%}
 select
-    subjects.*,
+    subjects.* exclude (street_key, brf_key),
     compared.comparables_log_residual,
     compared.comparables_log_spread,
     compared.comparables_weight,
@@ -153,9 +159,21 @@ select
     building.building_log_residual,
     building.building_sale_count,
     building.building_days_since_sale,
+    {% for kind in group_kinds().split() -%}
+    {{ kind }}.log_residual as {{ kind }}_log_residual,
+    {{ kind }}.sale_count as {{ kind }}_sale_count,
+    date_diff('day', {{ kind }}.last_sold_date, subjects.sold_date)
+        as {{ kind }}_days_since_sale,
+    {% endfor -%}
     previous.previous_sale_log_ratio,
     previous.previous_sale_days
-from {{ subjects }} as subjects
+from (
+    select
+        *,
+        {{ street_key() }} as street_key,
+        {{ text_key('brf_name') }} as brf_key
+    from {{ subjects }}
+) as subjects
 left join (
     select
         subject_id,
@@ -202,20 +220,62 @@ left join (
     on subjects.subject_id = building.subject_id
 left join (
     select
+        subject_id,
+        arg_max(log_price_ratio, (sold_date, sale_id)) as previous_sale_log_ratio,
+        min(days_before) as previous_sale_days
+    from ({{ sales_of_same_home(subjects, comparable_sales) }})
+    group by subject_id
+) as previous
+    on subjects.subject_id = previous.subject_id
+{% for kind in group_kinds().split() -%}
+asof left join (
+    select * from {{ group_residuals }} where group_kind = '{{ kind }}'
+) as {{ kind }}
+    on
+        subjects.{{ kind }}_key = {{ kind }}.group_key
+        and subjects.sold_date >= {{ kind }}.known_from
+{% endfor %}
+{%- endmacro %}
+
+{#
+Earlier sales of the very home: by the site's number of the residence where both have
+one, else by address, floor and area. Two numbers that differ are two homes.
+#}
+{% macro sales_of_same_home(subjects, comparable_sales) -%}
+{%- set rules = {
+    'residence': 'asked.residence_id = sales.residence_id',
+    'home': 'asked.address_key = sales.address_key
+            and asked.floor = sales.floor
+            and ' ~ is_fact('asked.floor') ~ '
+            and abs(asked.living_area_m2 - sales.living_area_m2) <= 1
+            and (
+                asked.residence_id is null or sales.residence_id is null
+            )',
+} -%}
+{%- for rule in rules.values() %}
+    select
         asked.subject_id,
-        arg_max(sales.log_price_ratio, (sales.sold_date, sales.sale_id))
-            as previous_sale_log_ratio,
-        min(date_diff('day', sales.sold_date, asked.sold_date)) as previous_sale_days
+        sales.sale_id,
+        sales.log_price_ratio,
+        sales.sold_date,
+        date_diff('day', sales.sold_date, asked.sold_date) as days_before
     from {{ subjects }} as asked
     inner join {{ comparable_sales }} as sales
         on
-            asked.address_key = sales.address_key
-            and asked.floor = sales.floor
-            and not asked.is_floor_imputed
-            and abs(asked.living_area_m2 - sales.living_area_m2) <= 1
+            {{ rule }}
             and asked.sold_date
             > sales.sold_date + interval '{{ var("previous_sale_days") }} days'
-    group by asked.subject_id
-) as previous
-    on subjects.subject_id = previous.subject_id
+    {{ 'union all' if not loop.last }}
+{%- endfor %}
+{%- endmacro %}
+
+{# What homes have in common beyond their building: the street and the BRF. #}
+{% macro group_kinds() -%}
+    street brf
+{%- endmacro %}
+
+{# A street within its neighbourhood: one name is a street in several towns. #}
+{% macro street_key() -%}
+    {{ text_key('street') }} || '/'
+    || coalesce(round(latitude / 0.02) || '/' || round(longitude / 0.04), '')
 {%- endmacro %}

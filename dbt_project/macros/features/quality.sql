@@ -30,12 +30,14 @@ select
     -- Steps of 15 % in size.
     cast(floor(ln(living_area_m2) / 0.15) as varchar) as size_class,
     case
-        when is_construction_year_imputed or construction_year is null then ''
-        else cast(construction_year // 10 as varchar)
+        when {{ is_fact('construction_year') }}
+            then cast(construction_year // 10 as varchar)
+        else ''
     end as age_class,
     case
-        when is_floor_imputed or floor is null then ''
-        else cast(least(greatest(round(floor), -1), 7) as varchar)
+        when {{ is_fact('floor') }}
+            then cast(least(greatest(round(floor), -1), 7) as varchar)
+        else ''
     end as floor_class
 from {{ subjects }}
 {%- endmacro %}

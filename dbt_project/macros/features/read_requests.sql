@@ -5,7 +5,9 @@ What a valuation asks about, cleaned, parsed, located and imputed as the sales a
 Reads the relation named by the table macro's parameter `requests`; see features_of.sql
 for its columns. Gives subject_id and the columns of int_sales_imputed the steps need.
 #}
-{% macro read_requests(place_references, geocoded_addresses, imputation_references) -%}
+{% macro read_requests(
+    place_references, geocoded_addresses, imputation_references, building_references
+) -%}
 with cleaned as (
     select
         cast(request_id as varchar) as subject_id,
@@ -13,6 +15,8 @@ with cleaned as (
         {{ clean_text('address') }} as address,
         {{ clean_text('district') }} as district,
         {{ clean_text('agency') }} as agency,
+        {{ clean_text('brf_name') }} as brf_name,
+        cast(residence_id as bigint) as residence_id,
         cast(living_area_m2 as double) as living_area_m2,
         cast(rooms as double) as rooms,
         cast(floor as double) as floor,
@@ -35,7 +39,9 @@ parsed as (
 
 located as ({{ locate('parsed', place_references, geocoded_addresses) }}),
 
-imputed as ({{ impute('located', imputation_references) }})
+imputed as (
+    {{ impute('located', imputation_references, building_references) }}
+)
 
 select * from imputed
 {%- endmacro %}

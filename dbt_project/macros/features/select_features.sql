@@ -9,6 +9,7 @@ select
     {{ text_key('street') }} as street,
     {{ text_key('district') }} as district,
     agency,
+    {{ text_key('brf_name') }} as brf,
     {%- for column in [
         'street_number', 'living_area_m2', 'rooms', 'floor', 'construction_year',
         'fee_sek_per_month', 'operating_cost_sek_per_month', 'latitude', 'longitude', 'metro_distance_m',
@@ -20,11 +21,14 @@ select
     grid_cell,
     {%- for column in [
         'street_number', 'rooms', 'floor', 'construction_year', 'fee_sek_per_month',
-        'operating_cost_sek_per_month', 'latitude'
+        'operating_cost_sek_per_month', 'latitude', 'brf_name'
     ] %}
     is_{{ column }}_imputed,
     {%- endfor %}
     position_source,
+    floor_source,
+    construction_year_source,
+    brf_name_source,
     sold_year_fraction,
     sold_month_sin,
     sold_month_cos,
@@ -40,8 +44,10 @@ select
     {%- for column in [
         'quality_log_premium', 'comparables_log_residual', 'comparables_log_spread',
         'comparables_weight', 'comparables_distance_m', 'building_log_residual',
-        'building_sale_count', 'building_days_since_sale', 'previous_sale_log_ratio',
-        'previous_sale_days'
+        'building_sale_count', 'building_days_since_sale', 'street_log_residual',
+        'street_sale_count', 'street_days_since_sale', 'brf_log_residual',
+        'brf_sale_count', 'brf_days_since_sale', 'previous_sale_log_ratio',
+        'previous_sale_days', 'fee_log_ratio'
     ] %}
     cast({{ column }} as double) as {{ column }},
     {%- endfor %}

@@ -10,7 +10,7 @@ with sales as (
 ),
 
 imputed as (
-    {{ impute('sales', ref('imputation_references')) }}
+    {{ impute('sales', ref('imputation_references'), ref('building_references')) }}
 )
 
 select * from imputed

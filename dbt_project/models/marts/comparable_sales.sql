@@ -22,9 +22,12 @@ measured as (
     select
         sale_id,
         address_key,
+        residence_id,
+        {{ street_key() }} as street_key,
+        {{ text_key('brf_name') }} as brf_key,
         living_area_m2,
-        case when not is_floor_imputed then floor end as floor,
-        case when not is_construction_year_imputed then construction_year end
+        case when {{ is_fact('floor') }} then floor end as floor,
+        case when {{ is_fact('construction_year') }} then construction_year end
             as construction_year,
         latitude,
         longitude,

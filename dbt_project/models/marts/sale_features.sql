@@ -37,11 +37,17 @@ compared as (
 ),
 
 comparables_joined as (
-    {{ join_comparables('index_joined', 'compared', ref('comparable_sales')) }}
+    {{ join_comparables(
+        'index_joined', 'compared', ref('comparable_sales'), ref('group_residuals')
+    ) }}
+),
+
+fees_joined as (
+    {{ join_fees('comparables_joined', ref('fee_references')) }}
 ),
 
 normalised as (
-    {{ normalise('comparables_joined', ref('feature_bounds')) }}
+    {{ normalise('fees_joined', ref('feature_bounds')) }}
 ),
 
 features as (
