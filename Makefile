@@ -59,7 +59,7 @@ check: $(READY)  ## linters, types, import contract, dbt parse, Dagster definiti
 	@$(BIN)/dbt --quiet --warn-error parse --project-dir dbt_project
 	@$(BIN)/dg check defs
 
-bench: $(READY)  ## measure: crawl, geocoding, build time and memory by size, training, latency (half an hour)
+bench: $(READY)  ## measure: crawl, geocoding, build time and memory by size, training, latency (an hour or two)
 	@$(BIN)/python tests/bench.py
 	@$(BIN)/python tests/bench_crawl.py
 	@$(BIN)/python tests/bench_geocoding.py
