@@ -99,7 +99,7 @@ def day(_folder: Path) -> None:
             """
             insert into raw.landed_sales
             select * replace (
-                'new' || source_id as source_id, living_area_m2 + 1 as living_area_m2
+                uuid()::varchar as source_id, living_area_m2 + 1 as living_area_m2
             )
             from raw.landed_sales
             where sold_date = (select max(sold_date) from raw.landed_sales)
