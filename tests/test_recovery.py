@@ -48,6 +48,13 @@ YEARLY_CHANGES = """
     qualify change_error_pct is not null
 """
 
+CITY_CHANGES = YEARLY_CHANGES.format(
+    key="'city'",
+    table="price_index",
+    standard_error="standard_error_pct",
+    first="2013-07-01",
+)
+
 
 @pytest.fixture(scope="module")
 def built_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -88,13 +95,6 @@ def one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[float, ...]:
 def test_index_recovers_the_true_change_of_a_year_within_its_stated_error(
     marts: duckdb.DuckDBPyConnection,
 ) -> None:
-    changes = YEARLY_CHANGES.format(
-        key="'city'",
-        table="price_index",
-        standard_error="standard_error_pct",
-        first="2013-07-01",
-    )
-
     count, within_3, mean_error, truth_moves = one(
         marts,
         f"""
@@ -103,7 +103,7 @@ def test_index_recovers_the_true_change_of_a_year_within_its_stated_error(
             avg((abs(change_error_pct) <= 3 * change_standard_error_pct)::integer),
             abs(avg(change_error_pct)),
             (select stddev(100 * ln(index_sek_per_m2)) from true_index)
-        from ({changes})
+        from ({CITY_CHANGES})
         """,
     )
 
@@ -117,17 +117,10 @@ def test_index_recovers_the_true_change_of_a_year_within_its_stated_error(
 def test_the_stated_error_is_no_wider_than_it_need_be(
     marts: duckdb.DuckDBPyConnection,
 ) -> None:
-    changes = YEARLY_CHANGES.format(
-        key="'city'",
-        table="price_index",
-        standard_error="standard_error_pct",
-        first="2013-07-01",
-    )
-
     ratio = one(
         marts,
         f"select stddev(change_error_pct) / avg(change_standard_error_pct) "
-        f"from ({changes})",
+        f"from ({CITY_CHANGES})",
     )[0]
 
     assert 0.7 < ratio < 1.7
