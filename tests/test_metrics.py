@@ -20,6 +20,8 @@ def test_figures_are_those_worked_out_by_hand() -> None:
     assert figures["within_5_pct"] == 50
     assert figures["within_10_pct"] == 75
     assert figures["within_20_pct"] == 75
+    # between the two largest errors, 10 and 30, at 0.95 · 3 - 2 of the way
+    assert figures["p95_ape_pct"] == pytest.approx(10 + 0.85 * 20)
 
 
 def test_seed_mape_is_taken_on_the_price_above_its_floor() -> None:

@@ -1,7 +1,7 @@
 """How far values lie from prices: one dictionary of figures, the same for every model.
 
-What belongs here: figures of two arrays in SEK. What does not: which sales are
-valued and with what knowledge, see ``backtest``.
+What belongs here: figures of two arrays in SEK. What does not: whether they are fair
+(``assessment``), and which sales are valued with what knowledge (``protocols``).
 
 MAPE, MdAPE and the hit rates are what portals publish; a Stockholm median error below
 4.5 % before listing lies under the noise of repeat sales and is a sign of a leak.
@@ -43,6 +43,7 @@ def evaluate(actual_sek: np.ndarray, value_sek: np.ndarray) -> dict[str, float]:
         "within_10_pct": within_pct(actual, value, 10),
         "within_20_pct": within_pct(actual, value, 20),
         "bias_pct": bias_pct(actual, value),
+        "p95_ape_pct": p95_ape_pct(actual, value),
         "r2": r2(actual, value),
         "mape_seed_pct": mape_seed_pct(actual, value),
     }
@@ -73,6 +74,11 @@ def within_pct(actual: np.ndarray, value: np.ndarray, limit_pct: float) -> float
 def bias_pct(actual: np.ndarray, value: np.ndarray) -> float:
     """Mean signed percentage error; above zero values too high. Good: within ±1 %."""
     return float(np.mean((value - actual) / actual) * 100)
+
+
+def p95_ape_pct(actual: np.ndarray, value: np.ndarray) -> float:
+    """Absolute percentage error that one value of twenty exceeds. Good: below 20 %."""
+    return float(np.quantile(_absolute_pct(actual, value), 0.95))
 
 
 def r2(actual: np.ndarray, value: np.ndarray) -> float:
