@@ -65,6 +65,14 @@ class Settings(BaseSettings):
     ] = 30
     """Days an answer is still used after the server's data have changed."""
 
+    forward_log: Annotated[bool, Field(alias="SLUTPRIS_FORWARD_LOG")] = True
+    """Whether valuations are kept, to be scored when the home is sold."""
+
+    forward_log_match_days: Annotated[
+        int, Field(alias="SLUTPRIS_FORWARD_LOG_MATCH_DAYS", ge=1)
+    ] = 180
+    """Days after a valuation within which a sale is taken to judge it."""
+
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - as its base
         try:
             super().__init__(**values)
@@ -100,6 +108,11 @@ class Settings(BaseSettings):
     def nominatim_cache_path(self) -> Path:
         """What the Nominatim server has answered, an SQLite file."""
         return self.data / "nominatim.sqlite"
+
+    @property
+    def forward_log_dir(self) -> Path:
+        """Valuations as they were made, one append-only file a day."""
+        return self.data / "valuations"
 
     @property
     def dagster_home(self) -> Path:
