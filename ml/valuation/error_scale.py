@@ -1,0 +1,219 @@
+"""How large an error to expect of one home's value, from what is known around it.
+
+What belongs here: the traits of a home that errors grow with, the regression of their
+size on them, and which homes have too thin evidence to trust it. What does not: how
+many errors a range must hold, see ``intervals``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+LARGE_AREA_M2 = 80
+NEAR_M = 200
+FAR_M = 1500
+"""No comparable sale is sought further away."""
+POSITIONS_OF_A_HOUSE = ("own", "address", "geocoded")
+IMPUTED_FLAGS = (
+    "is_floor_imputed",
+    "is_construction_year_imputed",
+    "is_fee_sek_per_month_imputed",
+    "is_rooms_imputed",
+    "is_latitude_imputed",
+)
+
+WIDENS, NARROWS, EITHER = 1, -1, 0
+DIRECTIONS: dict[str, int] = {
+    "log_spread": WIDENS,
+    "log_weight": NARROWS,
+    "log_distance_beyond_near": WIDENS,
+    "has_no_sale_in_building": WIDENS,
+    "log_street_sales": NARROWS,
+    "log_area": EITHER,
+    "log_area_beyond_large": EITHER,
+    "log_price_level": EITHER,
+    "log_price_level_above_city": EITHER,
+    "has_previous_sale": NARROWS,
+} | dict.fromkeys(IMPUTED_FLAGS, WIDENS)
+"""Which way each trait may move the expected error.
+
+More evidence never widens a range. Homes with next to none are rarely sold, so what
+they get is drawn out from those with little; a sign that chance gave would lead astray.
+"""
+
+RIDGE = 20.0
+"""Sales' worth of doubt that a trait matters at all."""
+NEWTON_STEPS = 12
+ERROR_LIMITS = (0.003, 0.6)
+"""Absolute log errors are taken as no smaller and no larger: a few are mistakes."""
+
+THIN_WEIGHT_SHARE = 0.05
+THIN_DISTANCE_TIMES = 2.5
+
+
+@dataclass(frozen=True)
+class ErrorScale:
+    """The absolute log error to expect of a home: the exponential of a sum of traits.
+
+    Fitted as the mean of exponentially distributed absolute errors (Laplace errors),
+    which single wild sales hardly move. Boosted trees on the same traits gave ranges
+    of the same width, and sums can be read. A trait is taken as no further out than
+    past sales were (``lowest``, ``highest``).
+    """
+
+    intercept: float
+    means: dict[str, float]
+    lowest: dict[str, float]
+    highest: dict[str, float]
+    coefficients: dict[str, float]
+
+    @classmethod
+    def fitted(
+        cls, traits: pd.DataFrame, absolute_log_error: np.ndarray, weights: np.ndarray
+    ) -> ErrorScale:
+        """Learn from past sales; a trait whose sign is against reason is left out."""
+        error = np.clip(absolute_log_error, *ERROR_LIMITS)
+        means = traits.mean()
+        centred = traits - means
+        names = list(traits.columns)
+        while True:
+            found = _regressed(centred[names].to_numpy(), error, weights)
+            kept = [
+                name
+                for name, value in zip(names, found[1:], strict=True)
+                if value * DIRECTIONS[name] >= 0
+            ]
+            if kept == names:
+                return cls(
+                    intercept=float(found[0]),
+                    means={name: float(means[name]) for name in names},
+                    lowest={name: float(traits[name].min()) for name in names},
+                    highest={name: float(traits[name].max()) for name in names},
+                    coefficients=dict(zip(names, map(float, found[1:]), strict=True)),
+                )
+            names = kept
+
+    def of(self, traits: pd.DataFrame) -> np.ndarray:
+        """Absolute log errors to expect, one per row."""
+        log_scale = np.full(len(traits), self.intercept)
+        for name, coefficient in self.coefficients.items():
+            trait = traits[name].clip(self.lowest[name], self.highest[name])
+            log_scale += coefficient * (trait.to_numpy() - self.means[name])
+        return np.exp(log_scale)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a file."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ThinEvidence:
+    """Where comparables are so far or so light that they say next to nothing.
+
+    Limits are relative to the homes usually valued, so that they hold for another city
+    and other weights.
+    """
+
+    min_weight: float
+    max_distance_m: float
+
+    @classmethod
+    def fitted(cls, features: pd.DataFrame) -> ThinEvidence:
+        """Take the limits from the typical home among past sales."""
+        weight = np.nanmedian(np.append(_numbers(features, "comparables_weight"), 0))
+        distance = _numbers(features, "comparables_distance_m")
+        typical = np.nanmedian(np.append(distance, FAR_M))
+        return cls(
+            min_weight=float(THIN_WEIGHT_SHARE * weight),
+            max_distance_m=float(THIN_DISTANCE_TIMES * typical),
+        )
+
+    def among(self, features: pd.DataFrame) -> np.ndarray:
+        """Tell which homes have too little around them, or no place of their own."""
+        weight = _numbers(features, "comparables_weight")
+        distance = _numbers(features, "comparables_distance_m")
+        is_near = (weight >= self.min_weight) & (distance <= self.max_distance_m)
+        return ~is_near | ~_has_place_of_house(features)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a file."""
+        return asdict(self)
+
+
+def traits_of(features: pd.DataFrame, value_sek: np.ndarray) -> pd.DataFrame:
+    """Compute what errors grow with; a column that is absent counts as missing.
+
+    Missing evidence is taken for the least there can be.
+    """
+    area_m2 = _numbers(features, "living_area_m2")
+    index = _numbers(features, "price_index_sek_per_m2")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        price_level = np.nan_to_num(np.log(value_sek / area_m2 / index), posinf=0)
+        log_area = np.nan_to_num(np.log(area_m2 / LARGE_AREA_M2), neginf=0)
+    traits = _evidence(features) | {
+        "log_area": np.clip(log_area, -2, 2),
+        "log_area_beyond_large": np.clip(log_area, 0, 2),
+        "log_price_level": np.clip(price_level, -1.5, 1.5),
+        "log_price_level_above_city": np.clip(price_level, 0, 1.5),
+    }
+    flags = {flag: _flags(features, flag) for flag in IMPUTED_FLAGS}
+    return pd.DataFrame(traits | flags, index=features.index)[list(DIRECTIONS)]
+
+
+def _evidence(features: pd.DataFrame) -> dict[str, np.ndarray]:
+    spread = np.nan_to_num(_numbers(features, "comparables_log_spread"), nan=0.1)
+    weight = np.nan_to_num(_numbers(features, "comparables_weight"))
+    distance = np.nan_to_num(_numbers(features, "comparables_distance_m"), nan=FAR_M)
+    in_building = np.nan_to_num(_numbers(features, "building_sale_count"))
+    in_street = np.nan_to_num(_numbers(features, "street_sale_count"))
+    return {
+        "log_spread": np.log(np.clip(spread, 0.04, 0.4)),
+        "log_weight": np.log(np.clip(weight, 0.02, 1000)),
+        "log_distance_beyond_near": np.log(
+            np.clip(distance / NEAR_M, 1, FAR_M / NEAR_M)
+        ),
+        "has_no_sale_in_building": (in_building == 0).astype(float),
+        "log_street_sales": np.log1p(np.clip(in_street, 0, 30)),
+        "has_previous_sale": np.isfinite(
+            _numbers(features, "previous_sale_days")
+        ).astype(float),
+    }
+
+
+def _regressed(
+    traits: np.ndarray, error: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Minimise sum(w · (error / scale + log scale)), log scale linear, by Newton."""
+    design = np.column_stack([np.ones(len(traits)), traits])
+    penalty = np.full(design.shape[1], RIDGE)
+    penalty[0] = 1e-9
+    found = np.zeros(design.shape[1])
+    found[0] = np.log(np.average(error, weights=weights))
+    origin = np.append(found[0], np.zeros(len(found) - 1))
+    for _ in range(NEWTON_STEPS):
+        ratio = error / np.exp(design @ found)
+        gradient = design.T @ (weights * (1 - ratio)) + penalty * (found - origin)
+        curvature = (design * (weights * ratio)[:, None]).T @ design
+        found = found - np.linalg.solve(curvature + np.diag(penalty), gradient)
+    return found
+
+
+def _has_place_of_house(features: pd.DataFrame) -> np.ndarray:
+    if "position_source" not in features:
+        return np.full(len(features), True)
+    return features["position_source"].isin(POSITIONS_OF_A_HOUSE).to_numpy()
+
+
+def _numbers(features: pd.DataFrame, name: str) -> np.ndarray:
+    if name not in features:
+        return np.full(len(features), np.nan)
+    column = pd.to_numeric(features[name]).astype("float64")
+    return column.to_numpy()
+
+
+def _flags(features: pd.DataFrame, name: str) -> np.ndarray:
+    return np.nan_to_num(_numbers(features, name))
