@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from ml.valuation.confidence import FSD_BANDS_PCT, REFUSED, classes_of
-from ml.valuation.error_scale import ErrorScale, ThinEvidence, traits_of
+from ml.valuation.error_scale import ErrorScale, ThinEvidence, numbers, traits_of
 from warehouse.errors import SlutprisError
 
 COVERAGE = 0.9
@@ -97,15 +97,15 @@ class Calibration:
         thin = ThinEvidence.fitted(features)
         fsd_half_width = upper_quantile(ratio, weights, FSD_COVERAGE)
         groups = _groups(scale.of(traits) * fsd_half_width, thin.among(features))
-        area_m2 = features["living_area_m2"].astype("float64")
+        area_m2 = numbers(features, "living_area_m2")
         return cls(
             scale=scale,
             thin=thin,
             fsd_half_width=fsd_half_width,
             half_widths=_half_widths(ratio, weights, groups),
             area_limits_m2=(
-                float(area_m2.min() / AREA_MARGIN),
-                float(area_m2.max() * AREA_MARGIN),
+                float(np.nanmin(area_m2) / AREA_MARGIN),
+                float(np.nanmax(area_m2) * AREA_MARGIN),
             ),
         )
 
@@ -135,7 +135,7 @@ class Calibration:
         half = np.where(is_thin, np.maximum(half, THIN_HALF_WIDTH), half)
         fsd = _fsd(expected * self.fsd_half_width, is_thin)
         reasons = self._refusals(features, values, fsd)
-        is_given = reasons.isna()
+        is_given = pd.isna(reasons)
         return pd.DataFrame(
             {
                 "low_sek": np.where(is_given, values * np.exp(-half), np.nan),
@@ -173,9 +173,9 @@ class Calibration:
 
     def _refusals(
         self, features: pd.DataFrame, values: np.ndarray, fsd_pct: np.ndarray
-    ) -> pd.Series:
+    ) -> np.ndarray:
         """Reasons by row, the gravest first; None where there is none."""
-        area_m2 = features["living_area_m2"].astype("float64").to_numpy()
+        area_m2 = numbers(features, "living_area_m2")
         smallest, largest = self.area_limits_m2
         reasons = {
             "no_position": _is_missing(features, "latitude"),
@@ -185,8 +185,10 @@ class Calibration:
             "no_value": np.isnan(values),
             "too_uncertain": fsd_pct > max(FSD_BANDS_PCT.values()),
         }
-        found = np.select(list(reasons.values()), list(reasons), default="")
-        return pd.Series(found, index=features.index, dtype=object).replace("", None)
+        found = np.full(len(features), None, dtype=object)
+        for reason, is_so in reversed(reasons.items()):
+            found[is_so] = reason
+        return found
 
 
 def recency_weights(features: pd.DataFrame) -> np.ndarray:
@@ -210,7 +212,7 @@ def upper_quantile(scores: np.ndarray, weights: np.ndarray, coverage: float) -> 
 
 
 def _out_of_fold_scales(
-    traits: pd.DataFrame, error: np.ndarray, weights: np.ndarray
+    traits: np.ndarray, error: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     """Expect each error by a regression that has not seen it."""
     fold = np.arange(len(traits)) % FOLDS
@@ -246,6 +248,4 @@ def _fsd(log_fsd: np.ndarray, is_thin: np.ndarray) -> np.ndarray:
 
 
 def _is_missing(features: pd.DataFrame, name: str) -> np.ndarray:
-    if name not in features:
-        return np.full(len(features), True)
-    return features[name].isna().to_numpy()
+    return np.isnan(numbers(features, name))
