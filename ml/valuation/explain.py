@@ -1,0 +1,296 @@
+"""Why a value is what it is: contributions in SEK that add up to it.
+
+What belongs here: turning log contributions of a model into SEK, grouped as a person
+thinks. What does not: getting them from a model (``log_contributions``), the arithmetic
+of dividing (``attribution``), names and facts in words (``reason_groups``).
+
+*From what.* The models say by which factor a home's price per m² lies above the city's
+index, so value = exp(base + contributions) x index today x area. The explanation starts
+from the usual home: the median area, at the model's mean level and at the market's of a
+reference day (a year before the valuation, say). So "size" carries the whole step from
+the usual area to the home's own, square metres and what small flats fetch beyond them,
+as a person expects; and "market" carries what the index has done since that day and the
+recalibration on the latest sales. Started from zero, or from an average home of this
+very area and day, size or market would be missing.
+
+*Into SEK.* A contribution is its log times the logarithmic mean of base and value: it
+has the sign of the log, hangs on no order, and all add up. They are rounded to whole
+SEK by the largest remainder, features first; a group is the sum of its features, so
+groups and features both add up to the value exactly.
+"""
+
+from __future__ import annotations
+
+import datetime as dt  # noqa: TC003 - pydantic reads the annotations
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from ml.valuation.attribution import sek_parts
+from ml.valuation.log_contributions import AREA, BASE
+from ml.valuation.reason_groups import (
+    FEATURE_NAMES,
+    PRICE_INDEX,
+    Group,
+    Language,
+    fact_text,
+    feature_label,
+    group_label,
+    group_of,
+    group_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+class Part(BaseModel):
+    """What one feature of a group adds to the value, and the home's own fact."""
+
+    model_config = ConfigDict(frozen=True)
+
+    feature: str
+    label: str
+    value_sek: int
+    text: str
+
+
+class Contribution(BaseModel):
+    """What a group of reasons adds to the value, in SEK.
+
+    ``effect_pct`` is the factor it multiplies the price by, less one, in per cent: it
+    does not hang on the other groups. ``share_pct`` is its part of all contributions
+    taken without their signs. The ``parts`` add up to ``value_sek``; there are none
+    where the group is one feature, or was explained as a whole.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    group: Group
+    label: str
+    value_sek: int
+    effect_pct: float
+    share_pct: float
+    text: str
+    parts: list[Part]
+
+
+class Explanation(BaseModel):
+    """Contributions, largest first: ``base_sek`` and all of them add up to the value.
+
+    The base is the value of the usual home: ``base_living_area_m2`` large, on the
+    market of ``base_date`` where that is known.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    base_sek: int
+    base_living_area_m2: float
+    base_date: dt.date | None
+    contributions: list[Contribution]
+    value_sek: int
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What explanations start from: a usual area, and the market's level on a day.
+
+    ``usual`` holds what is usual by feature, to be told beside a home's own facts.
+    """
+
+    living_area_m2: float
+    price_index_sek_per_m2: float
+    date: dt.date | None = None
+    usual: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of_sales(
+        cls,
+        sales: pd.DataFrame,
+        price_index_sek_per_m2: float,
+        date: dt.date | None = None,
+    ) -> Self:
+        """Take the medians of sales, at a market's level."""
+        numbers = [name for name in FEATURE_NAMES if name in sales]
+        usual = sales[numbers].select_dtypes("number").median().dropna()
+        return cls(
+            living_area_m2=float(usual[AREA]),
+            price_index_sek_per_m2=price_index_sek_per_m2,
+            date=date,
+            usual={str(name): float(value) for name, value in usual.items()},
+        )
+
+
+def explained(
+    log_contributions: pd.DataFrame,
+    features: pd.DataFrame,
+    value_sek: Sequence[float] | np.ndarray,
+    reference: Reference,
+    language: Language = "sv",
+) -> list[Explanation]:
+    """Explain the values of homes, one each row.
+
+    Parameters
+    ----------
+    log_contributions
+        Columns: features of ``reason_groups`` (or whole groups), ``recalibration`` and
+        ``base``; a row adds up to the predicted log of the price per m² over the index.
+    features
+        The rows the values were predicted from.
+    value_sek
+        The values, as they are shown: whole SEK.
+    reference
+        The usual home and market to start from.
+    language
+        Of labels and facts.
+
+    Raises
+    ------
+    SlutprisError
+        When a feature has no group, or the contributions belong to another value.
+    """
+    logs = logs_from_reference(log_contributions, features, value_sek, reference)
+    sek = contributions_sek(logs, value_sek, reference)
+    return [
+        _explanation(logs_of, sek_of, home, reference, language)
+        for logs_of, sek_of, home in zip(
+            _rows(logs), _rows(sek), _rows(features[_told(features)]), strict=True
+        )
+    ]
+
+
+def logs_from_reference(
+    log_contributions: pd.DataFrame,
+    features: pd.DataFrame,
+    value_sek: Sequence[float] | np.ndarray,
+    reference: Reference,
+) -> pd.DataFrame:
+    """Add the steps from the usual area and market to the model's contributions.
+
+    Where no index of the day is known, the market's step is what is left to the value.
+    """
+    logs = log_contributions.astype("float64")
+    area_m2 = features[AREA].to_numpy(dtype="float64")
+    size = AREA if AREA in logs else "size"
+    logs[size] = logs[size] + np.log(area_m2 / reference.living_area_m2)
+    level = pd.to_numeric(features[PRICE_INDEX]).to_numpy(dtype="float64")
+    market = np.log(level / reference.price_index_sek_per_m2)
+    value = np.asarray(value_sek, dtype="float64")
+    rest = np.log(value / _level_sek(reference)) - logs.sum(axis=1).to_numpy()
+    return logs.assign(**{PRICE_INDEX: np.where(np.isnan(market), rest, market)})
+
+
+def contributions_sek(
+    logs: pd.DataFrame,
+    value_sek: Sequence[float] | np.ndarray,
+    reference: Reference,
+) -> pd.DataFrame:
+    """Divide values in SEK: each row of whole numbers adds up to its value exactly.
+
+    ``logs`` are those of :func:`logs_from_reference`; the columns are the same, the
+    base among them.
+    """
+    causes = logs.columns.drop(BASE)
+    base_sek = np.exp(logs[BASE].to_numpy()) * _level_sek(reference)
+    rows = [
+        [round(base), *sek_parts(row, round(base), round(value))]
+        for base, row, value in zip(
+            base_sek, logs[causes].to_numpy(), value_sek, strict=True
+        )
+    ]
+    return pd.DataFrame(rows, columns=[BASE, *causes], index=logs.index)
+
+
+def _told(features: pd.DataFrame) -> list[str]:
+    """Name the columns that facts are told of."""
+    names = [str(name) for name in features]
+    return [each for each in names if each in FEATURE_NAMES or each.startswith("is_")]
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Give rows as plain values: a tenth of the time of ``to_dict("records")``."""
+    names = [str(name) for name in frame]
+    for values in zip(*(frame[name].tolist() for name in names), strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _level_sek(reference: Reference) -> float:
+    return reference.living_area_m2 * reference.price_index_sek_per_m2
+
+
+def _explanation(
+    logs: dict[str, float],
+    sek: dict[str, int],
+    home: Mapping[str, Any],
+    reference: Reference,
+    language: Language,
+) -> Explanation:
+    by_group: dict[Group, list[str]] = {}
+    for name in sek:
+        if name != BASE:
+            by_group.setdefault(group_of(name), []).append(name)
+    whole = sum(abs(sum(sek[name] for name in names)) for names in by_group.values())
+    contributions = [
+        Contribution(
+            group=group,
+            label=group_label(group, language),
+            value_sek=sum(sek[name] for name in names),
+            effect_pct=_percent(np.expm1(sum(logs[name] for name in names))),
+            share_pct=_percent(abs(sum(sek[name] for name in names)) / max(whole, 1)),
+            text=_text(group, logs, home, reference, language),
+            parts=_parts(group, names, sek, home, reference, language),
+        )
+        for group, names in by_group.items()
+    ]
+    return Explanation(
+        base_sek=sek[BASE],
+        base_living_area_m2=reference.living_area_m2,
+        base_date=reference.date,
+        contributions=sorted(contributions, key=lambda each: -abs(each.value_sek)),
+        value_sek=sum(sek.values()),
+    )
+
+
+def _parts(
+    group: Group,
+    names: list[str],
+    sek: dict[str, int],
+    home: Mapping[str, Any],
+    reference: Reference,
+    language: Language,
+) -> list[Part]:
+    if names == [group]:
+        return []
+    parts = [
+        Part(
+            feature=name,
+            label=feature_label(name, language),
+            value_sek=sek[name],
+            text=fact_text(name, home, reference.usual, language),
+        )
+        for name in names
+    ]
+    return sorted(parts, key=lambda part: -abs(part.value_sek))
+
+
+def _text(
+    group: Group,
+    logs: dict[str, float],
+    home: Mapping[str, Any],
+    reference: Reference,
+    language: Language,
+) -> str:
+    if group != "market" or reference.date is None:
+        return group_text(group, home, reference.usual, language)
+    moved_pct = f"{_percent(np.expm1(logs[PRICE_INDEX])):+.1f} %"
+    if language == "en":
+        return f"Price index {moved_pct} since {reference.date}"
+    swedish = moved_pct.replace(".", ",").replace("-", "\u2212")
+    return f"Prisindex {swedish} sedan {reference.date}"
+
+
+def _percent(share: float) -> float:
+    return round(100 * float(share), 1)
