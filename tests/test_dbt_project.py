@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ml.valuation.comparables_estimate import (
+    comparables_estimate,
+    read_weighed_sales,
+    usual_price_sek,
+)
 from warehouse.geocoding.gazetteer import add_addresses
 from warehouse.geocoding.sales import geocode_sales
 from warehouse.land import land_file
@@ -243,6 +248,42 @@ def test_past_sales_are_shown_the_comparables_their_features_were_made_of(
         ) > 0.0001
     """
     assert count(marts, off) == 0
+
+
+def test_weights_of_comparables_reproduce_the_estimate_behind_the_feature(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    homes = marts.execute(
+        """
+        select features.*
+        from marts.sale_features as features
+        where comparables_weight is not null
+        order by hash(sale_id)
+        limit 5
+        """
+    ).df()
+    for home in homes.to_dict("records"):
+        marts.execute(
+            """
+            create or replace temp table one_home as
+            select sale_id as request_id, * exclude (sale_id)
+            from marts.sales where sale_id = $1
+            """,
+            [home["sale_id"]],
+        )
+        sales, shrinkage_weight = read_weighed_sales(marts, "one_home")
+
+        estimate = comparables_estimate(
+            sales, shrinkage_weight=shrinkage_weight, usual_sek=usual_price_sek(home)
+        )
+
+        # The feature is rounded to the fifth decimal, the estimate is not.
+        feature = home["comparables_log_residual"]
+        assert estimate.log_residual == pytest.approx(feature, abs=6e-6)
+        added_up = estimate.no_evidence_weight * estimate.usual_price_sek + sum(
+            sale.weight * sale.adjusted_price_sek for sale in estimate.sales
+        )
+        assert abs(added_up - estimate.estimate_sek) <= 1
 
 
 def test_serving_path_reads_nothing_outside_the_marts(

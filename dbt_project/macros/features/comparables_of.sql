@@ -5,8 +5,9 @@ The sales a valuation is compared with: those its features are made of, and no o
 row per request and comparable sale: its distance, its weight, its share of the
 request's weights, and its adjusted price: what the home asked about would have fetched
 on the day, had it sold as far above or below what its qualities and the market
-explained as the comparable did. No row where the place of the home is unknown or no
-sale was near it before.
+explained as the comparable did. Beside their weights stands `shrinkage_weight`, that of
+no evidence, by which their mean is shrunk. No row where the place of the home is unknown
+or no sale was near it before.
 #}
 {% macro create_comparables_of(
     place_references, geocoded_addresses, imputation_references, building_references,
@@ -35,6 +36,7 @@ select
     compared.log_residual,
     compared.distance_m,
     compared.weight,
+    {{ var('comparables_shrinkage_weight') }} as shrinkage_weight,
     compared.weight / nullif(
         sum(compared.weight) over (partition by compared.subject_id), 0
     ) as weight_share,
