@@ -42,6 +42,13 @@ def log_mean(first: float, second: float) -> float:
     return float(first * np.expm1(log_ratio) / log_ratio)
 
 
+def spread_to(parts: np.ndarray, total: float) -> np.ndarray:
+    """Make parts add up to a total they nearly do, each moved in step with its size."""
+    sizes = np.abs(parts)
+    weights = sizes if sizes.any() else np.ones_like(parts)
+    return parts + (total - parts.sum()) * weights / weights.sum()
+
+
 def sek_parts(logs: np.ndarray, base_sek: int, value_sek: int) -> np.ndarray:
     """Divide the way from one price to another in SEK as factors divide it in logs.
 
@@ -60,12 +67,10 @@ def sek_parts(logs: np.ndarray, base_sek: int, value_sek: int) -> np.ndarray:
             f"contributions lead to {base_sek * np.exp(logs.sum()):.0f} kr, not to the "
             f"value of {value_sek} kr; explain it by the model that made it"
         )
-    sizes = np.abs(logs)
-    weights = sizes if sizes.any() else np.ones_like(logs)
-    exact = logs + gap * weights / weights.sum()
-    return whole_numbers(
-        exact * log_mean(base_sek, value_sek), int(value_sek - base_sek)
+    exact = spread_to(logs, np.log(value_sek / base_sek)) * log_mean(
+        base_sek, value_sek
     )
+    return whole_numbers(exact, int(value_sek - base_sek))
 
 
 def coalitions(players: int) -> np.ndarray:

@@ -41,6 +41,7 @@ from ml.valuation.reason_groups import (
     group_label,
     group_of,
     group_text,
+    price_index_text,
 )
 
 if TYPE_CHECKING:
@@ -285,11 +286,7 @@ def _text(
 ) -> str:
     if group != "market" or reference.date is None:
         return group_text(group, home, reference.usual, language)
-    moved_pct = f"{_percent(np.expm1(logs[PRICE_INDEX])):+.1f} %"
-    if language == "en":
-        return f"Price index {moved_pct} since {reference.date}"
-    swedish = moved_pct.replace(".", ",").replace("-", "\u2212")
-    return f"Prisindex {swedish} sedan {reference.date}"
+    return price_index_text(logs[PRICE_INDEX], reference.date, language)
 
 
 def _percent(share: float) -> float:

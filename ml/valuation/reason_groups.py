@@ -17,6 +17,7 @@ from ml.valuation.plots import swedish_number
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
 Language = Literal["sv", "en"]
@@ -244,6 +245,28 @@ def fact_text(
     return text + _comparison(feature, home, usual, language)
 
 
+def written_fact(
+    feature: str,
+    value: Any,  # noqa: ANN401 - a fact is text or a number
+    language: Language = "sv",
+) -> str:
+    """Write a fact by itself: ``52 m²``, ``okänt`` when it is missing."""
+    if _is_unknown(value):
+        return "okänt" if language == "sv" else "unknown"
+    return _written(value, FEATURE_NAMES[feature].kind, language)
+
+
+def price_index_text(
+    log_step: float, since: dt.date | str, language: Language = "sv"
+) -> str:
+    """Say what the index has done: ``Prisindex +3,2 % sedan 2025-11-23``."""
+    moved_pct = f"{100 * math.expm1(log_step):+.1f} %"
+    if language == "en":
+        return f"Price index {moved_pct} since {since}"
+    swedish = moved_pct.replace(".", ",").replace("-", "\u2212")
+    return f"Prisindex {swedish} sedan {since}"
+
+
 def _comparison(
     feature: str, home: Mapping[str, Any], usual: Mapping[str, Any], language: Language
 ) -> str:
@@ -285,6 +308,8 @@ def _written(value: Any, kind: Kind, language: Language) -> str:  # noqa: ANN401
     if kind == "days":
         days = _number(value, language)
         return f"{days} days ago" if is_english else f"för {days} dagar sedan"
+    if kind == "silent":
+        return str(value)
     decimals = 1 if kind in ("m2", "count") and value != round(value) else 0
     unit = _UNITS.get(kind, ("", ""))[is_english]
     return f"{_number(value, language, decimals)}{unit}"
