@@ -234,6 +234,34 @@ def test_too_few_sales_are_said_to_be_too_few() -> None:
         calibrated(made_up_sales(MIN_SALES - 1, seed=7))
 
 
+def test_a_calibration_is_measured_on_sales_its_model_had_not_seen() -> None:
+    sales = made_up_sales(2500, seed=13)
+    asked = []
+
+    def values_of_recent(earlier: pd.DataFrame, recent: pd.DataFrame) -> np.ndarray:
+        asked.append((earlier["sold_date"].max(), recent["sold_date"].min()))
+        return recent["value_sek"].to_numpy()
+
+    calibration = Calibration.measured(sales, values_of_recent)
+
+    ((last_earlier, first_recent),) = asked
+    assert last_earlier < first_recent
+    assert first_recent >= sales["sold_date"].max() - pd.Timedelta(days=92)
+    recent = sales[sales["sold_date"] >= first_recent]
+    assert calibration == calibrated(recent)
+
+
+def test_in_a_thin_market_older_sales_are_measured_too() -> None:
+    sales = made_up_sales(800, seed=13)
+
+    def values_of_recent(earlier: pd.DataFrame, recent: pd.DataFrame) -> np.ndarray:
+        assert len(earlier) < 400 <= len(recent)
+        return recent["value_sek"].to_numpy()
+
+    assert Calibration.measured(sales, values_of_recent) is not None
+    assert Calibration.measured(sales.tail(240), values_of_recent) is None
+
+
 def test_recent_sales_count_most() -> None:
     sales = made_up_sales(2000, seed=8)
     error = np.log(sales["sold_price_sek"] / VALUE_SEK)

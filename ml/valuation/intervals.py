@@ -15,7 +15,7 @@ weights (Barber, Candès, Ramdas and Tibshirani 2023).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,17 @@ from ml.valuation.confidence import FSD_BANDS_PCT, REFUSED, classes_of
 from ml.valuation.error_scale import ErrorScale, ThinEvidence, numbers, traits_of
 from warehouse.errors import SlutprisError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 COVERAGE = 0.9
 FSD_COVERAGE = 0.68
 MIN_SALES = 50
+HOLDOUT_DAYS = 92
+"""How old the sales a model is calibrated on may be: one month's gave the same coverage
+at 1 % wider ranges, a year's no narrower ones, and older ones need more models."""
+MIN_HOLDOUT_SALES = 500
+MIN_EARLIER_SALES = 200
 HALF_LIFE_DAYS = 180
 """Age at which a past sale counts half in the calibration."""
 BORROWED_SALES = 30.0
@@ -108,6 +116,37 @@ class Calibration:
                 float(np.nanmax(area_m2) * AREA_MARGIN),
             ),
         )
+
+    @classmethod
+    def measured(
+        cls,
+        sales: pd.DataFrame,
+        values_of_recent: Callable[[pd.DataFrame, pd.DataFrame], np.ndarray],
+    ) -> Calibration | None:
+        """Calibrate on the latest sales, valued by a model of the earlier ones alone.
+
+        Parameters
+        ----------
+        sales
+            All sales a model is fitted on, in any order.
+        values_of_recent
+            Values in SEK of its second argument, learnt from its first alone.
+
+        Returns
+        -------
+        None when there are too few sales on either side.
+        """
+        sold = pd.to_datetime(sales["sold_date"])
+        enough = min(MIN_HOLDOUT_SALES, len(sales) // 2)
+        if enough < MIN_SALES:
+            return None
+        since = sold.max() - pd.Timedelta(days=HOLDOUT_DAYS)
+        is_recent = (sold >= min(since, sold.nlargest(enough).iloc[-1])).to_numpy()
+        if (~is_recent).sum() < MIN_EARLIER_SALES:
+            return None
+        recent = sales[is_recent]
+        value_sek = values_of_recent(sales[~is_recent], recent)
+        return cls.fitted(recent, value_sek, recent["sold_price_sek"].to_numpy())
 
     def ranges(self, features: pd.DataFrame, value_sek: np.ndarray) -> pd.DataFrame:
         """Give homes the range their price will lie in nine times in ten.
