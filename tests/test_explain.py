@@ -9,9 +9,16 @@ import pytest
 from made_up_sales import SMALL_XGBOOST, made_up_sales, without_labels
 
 from ml.valuation.explain import Explanation, Reference, explained
-from ml.valuation.features import FEATURES, LISTED_FEATURE, FeatureEncoding
+from ml.valuation.features import (
+    FEATURES,
+    LISTED_FEATURE,
+    MODES,
+    FeatureEncoding,
+    Mode,
+)
 from ml.valuation.log_contributions import (
     BASE,
+    GroupExplainer,
     group_log_contributions,
     tree_log_contributions,
     typical_home,
@@ -247,18 +254,13 @@ def test_groups_alike_in_all_homes_cost_no_predictions() -> None:
 def test_groups_of_a_real_model_add_up_and_are_explained_without_parts(
     model: XGBoostModel, past: pd.DataFrame, homes: pd.DataFrame, reference: Reference
 ) -> None:
-    columns = list(model.encoding.columns)
-    rows = np.vstack([homes[columns], typical_home(past, columns)]).astype(object)
+    usual_home = typical_home(past, model.encoding.columns)
+    explainer = GroupExplainer([model.booster], model.encoding, usual_home)
+    values = np.round(model.predict(homes))
 
-    def predict_log(mixed: np.ndarray) -> np.ndarray:
-        frame = pd.DataFrame(mixed, columns=columns)
-        return model.booster.predict(model._matrix(frame))
-
-    logs = group_log_contributions(predict_log, rows[:3], rows[-1], columns)
+    logs = explainer.log_contributions(homes)
     logs[RECALIBRATION] = model.recalibration.log_shift
-    values = np.round(model.predict(homes.head(3)))
-
-    found = explained(logs, homes.head(3), values, reference)
+    found = explained(logs, homes, values, reference)
 
     for one, value_sek in zip(found, values, strict=True):
         assert one.base_sek + sum(sek_of(one).values()) == value_sek
@@ -266,15 +268,31 @@ def test_groups_of_a_real_model_add_up_and_are_explained_without_parts(
         assert with_parts == {"market"}
 
 
-def test_the_typical_home_is_a_sale_of_usual_size_without_an_agency(
+@pytest.mark.parametrize("mode", MODES)
+def test_rows_of_codes_are_predicted_as_the_typed_matrix_is(
+    past: pd.DataFrame, homes: pd.DataFrame, mode: Mode
+) -> None:
+    model = XGBoostModel(parameters=SMALL_XGBOOST, mode=mode)._trained(past)
+    some = homes.assign(street=homes["street"].where(homes["floor"] > 2, "Nygatan"))
+    some.loc[some["floor"] == 1, ["street", "floor", "fee_sek_per_month"]] = None
+    explainer = GroupExplainer([model.booster], model.encoding, some.head(1))
+
+    by_codes = model.booster.inplace_predict(explainer.rows(some))
+
+    assert np.array_equal(by_codes, model.booster.predict(model._matrix(some)))
+
+
+def test_the_typical_home_is_a_sale_of_usual_size_and_price_without_an_agency(
     past: pd.DataFrame,
 ) -> None:
     home = typical_home(past, FeatureEncoding.fitted_on(past).columns)
 
     assert home.shape == (1, len(FEATURES))
     assert home["living_area_m2"].iloc[0] == pytest.approx(
-        past["living_area_m2"].median(), rel=0.1
+        past["living_area_m2"].median(), rel=0.15
     )
+    levels = past["price_per_m2_sek"] / past["price_index_sek_per_m2"]
+    assert levels[home.index[0]] == pytest.approx(levels.median(), rel=0.15)
     assert home["agency"].isna().all()
     assert home["street"].iloc[0] == past.loc[home.index[0], "street"]
 

@@ -173,15 +173,18 @@ def logs_from_reference(
 
     Where no index of the day is known, the market's step is what is left to the value.
     """
-    logs = log_contributions.astype("float64")
     area_m2 = features[AREA].to_numpy(dtype="float64")
-    size = AREA if AREA in logs else "size"
-    logs[size] = logs[size] + np.log(area_m2 / reference.living_area_m2)
     level = pd.to_numeric(features[PRICE_INDEX]).to_numpy(dtype="float64")
+    names = [str(name) for name in log_contributions]
+    logs = log_contributions.to_numpy(dtype="float64", copy=True)
+    logs[:, names.index(AREA if AREA in names else "size")] += np.log(
+        area_m2 / reference.living_area_m2
+    )
     market = np.log(level / reference.price_index_sek_per_m2)
     value = np.asarray(value_sek, dtype="float64")
-    rest = np.log(value / _level_sek(reference)) - logs.sum(axis=1).to_numpy()
-    return logs.assign(**{PRICE_INDEX: np.where(np.isnan(market), rest, market)})
+    rest = np.log(value / _level_sek(reference)) - logs.sum(axis=1)
+    market = np.where(np.isnan(market), rest, market)
+    return pd.DataFrame(np.column_stack([logs, market]), columns=[*names, PRICE_INDEX])
 
 
 def contributions_sek(
@@ -194,7 +197,7 @@ def contributions_sek(
     ``logs`` are those of :func:`logs_from_reference`; the columns are the same, the
     base among them.
     """
-    causes = logs.columns.drop(BASE)
+    causes = [str(name) for name in logs if name != BASE]
     base_sek = np.exp(logs[BASE].to_numpy()) * _level_sek(reference)
     rows = [
         [round(base), *sek_parts(row, round(base), round(value))]
@@ -202,19 +205,22 @@ def contributions_sek(
             base_sek, logs[causes].to_numpy(), value_sek, strict=True
         )
     ]
-    return pd.DataFrame(rows, columns=[BASE, *causes], index=logs.index)
+    return pd.DataFrame(rows, columns=[BASE, *causes])
 
 
 def _told(features: pd.DataFrame) -> list[str]:
     """Name the columns that facts are told of."""
-    names = [str(name) for name in features]
-    return [each for each in names if each in FEATURE_NAMES or each.startswith("is_")]
+    return [
+        name
+        for name in features
+        if isinstance(name, str) and (name in FEATURE_NAMES or name.startswith("is_"))
+    ]
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Give rows as plain values: a tenth of the time of ``to_dict("records")``."""
     names = [str(name) for name in frame]
-    for values in zip(*(frame[name].tolist() for name in names), strict=True):
+    for values in frame.astype("object").to_numpy().tolist():
         yield dict(zip(names, values, strict=True))
 
 
