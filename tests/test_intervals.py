@@ -113,6 +113,7 @@ def test_less_around_a_home_means_a_wider_range_and_a_lower_class(
         {"comparables_weight": 0.01},
         {"comparables_distance_m": 900.0},
         {"position_source": "district"},
+        {"building_sale_count": np.nan, "street_sale_count": np.nan},
     ],
 )
 def test_a_home_with_next_to_nothing_around_it_is_at_least_uncertain(

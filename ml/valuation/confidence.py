@@ -34,8 +34,8 @@ FSD_BANDS_PCT: dict[int, float] = {
 
 The FSD is half the width of the range that holds 68 % of sales, in percent of the
 value: one standard deviation were the errors normal, and not thrown by the few that
-are wild. Before listing, class 7 is out of reach in Stockholm: two sales of the same
-flat differ by more than that, for its condition is not known.
+are wild. Before listing, class 7 is all but out of reach in Stockholm: two sales of the
+same flat differ by more than that, for its condition is not known.
 """
 
 REFUSED = 0

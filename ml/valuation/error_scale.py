@@ -114,8 +114,9 @@ class ErrorScale:
 class ThinEvidence:
     """Where comparables are so far or so light that they say next to nothing.
 
-    Limits are relative to the homes usually valued, so that they hold for another city
-    and other weights.
+    So it is where nothing was sold before in the home's building or street. Limits are
+    relative to the homes usually valued, so that they hold for another city and other
+    weights.
     """
 
     min_weight: float
@@ -137,7 +138,10 @@ class ThinEvidence:
         weight = numbers(features, "comparables_weight")
         distance = numbers(features, "comparables_distance_m")
         is_near = (weight >= self.min_weight) & (distance <= self.max_distance_m)
-        return ~is_near | ~_has_place_of_house(features)
+        is_alone = np.isnan(numbers(features, "street_sale_count")) & np.isnan(
+            numbers(features, "building_sale_count")
+        )
+        return ~is_near | is_alone | ~_has_place_of_house(features)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a file."""
