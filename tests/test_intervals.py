@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,19 @@ from ml.valuation.confidence import (
     class_meaning,
     classes_of,
 )
-from ml.valuation.coverage import coverage_table, rolling_ranges
+from ml.valuation.coverage import (
+    coverage_table,
+    read_valued,
+    rolling_ranges,
+    table_for_terminal,
+)
 from ml.valuation.error_scale import DIRECTIONS, NARROWS, WIDENS, ErrorScale, traits_of
 from ml.valuation.intervals import MIN_SALES, Calibration, upper_quantile
 from warehouse.errors import SlutprisError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VALUE_SEK = 4_000_000.0
 
@@ -373,3 +382,22 @@ def test_coverage_and_width_are_those_worked_out_by_hand() -> None:
 def test_months_without_sales_before_them_are_said_to_be_too_few() -> None:
     with pytest.raises(SlutprisError, match="no month has"):
         rolling_ranges(made_up_sales(20, seed=12))
+
+
+def test_every_row_of_a_coverage_table_is_laid_out() -> None:
+    coverage = coverage_table(rolling_ranges(made_up_sales(400, seed=12), months=2))
+
+    assert table_for_terminal(coverage).row_count == len(coverage)
+
+
+def test_valuations_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.parquet"
+    settings = Settings(SLUTPRIS_DATA=tmp_path)
+
+    with pytest.raises(SlutprisError, match="there is no"):
+        read_valued(path, settings, model="xgboost")
+
+    rows = {"model": ["seed_recipe"], "protocol": ["rolling_monthly"]}
+    pd.DataFrame(rows).to_parquet(path)
+    with pytest.raises(SlutprisError, match="no rolling_monthly values of xgboost"):
+        read_valued(path, settings, model="xgboost")

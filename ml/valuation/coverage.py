@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 CALIBRATION_MONTHS = 12
 SIZE_EDGES_M2 = (0, 40, 55, 80, 100, np.inf)
+SIZE_NAMES = ("-40", "40-55", "55-80", "80-100", "100-")
 MIN_DISTRICT_SALES = 100
 
 TABLE_COLUMNS = (
@@ -142,7 +143,7 @@ def _judged(predictions: pd.DataFrame) -> pd.DataFrame:
 def _segments(judged: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     yield "all", pd.Series("all", index=judged.index)
     yield "confidence_class", judged["confidence_class"]
-    yield "size_m2", pd.cut(judged["living_area_m2"], SIZE_EDGES_M2)
+    yield "size_m2", pd.cut(judged["living_area_m2"], SIZE_EDGES_M2, labels=SIZE_NAMES)
     yield "district", judged["district"]
     yield "month", pd.to_datetime(judged["sold_date"]).dt.to_period("M")
 
@@ -171,8 +172,14 @@ def read_valued(path: Path, settings: Settings, *, model: str) -> pd.DataFrame:
     Raises
     ------
     SlutprisError
-        When the file has no values of the model by monthly rolling origin.
+        When there is no such file, or it has no values of the model by monthly rolling
+        origin.
     """
+    if not path.is_file():
+        raise SlutprisError(
+            f"there is no {path}; write it with "
+            "`python -m ml.valuation.backtest --predictions`"
+        )
     values = pd.read_parquet(path)
     is_asked = (values["model"] == model) & (values["protocol"] == "rolling_monthly")
     if not is_asked.any():
