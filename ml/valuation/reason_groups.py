@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
-from ml.valuation.plots import swedish_number
+from ml.valuation.swedish import swedish_number
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
