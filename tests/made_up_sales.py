@@ -116,7 +116,8 @@ def write_marts(connection: duckdb.DuckDBPyConnection, sales: pd.DataFrame) -> N
         """
         create table marts.sales as
         select sale_id, 'made_up' as platform, split_part(sale_id, ':', 2) as source_id,
-            street || ' ' || street_number::integer as address, sold_date
+            street || ' ' || street_number::integer as address, sold_date,
+            null::varchar as url
         from made_up
         """
     )

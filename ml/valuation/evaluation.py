@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ml.valuation.backtest import (
-    TABLE_COLUMNS,
     Plan,
     fingerprint,
     read_backtest_sales,
     run_with_progress,
     write_report,
 )
-from ml.valuation.plots import MODEL_TITLES, swedish_number
+from ml.valuation.checkpoints import remove_checkpoints
+from ml.valuation.plots import MODEL_TITLES
 from ml.valuation.registration import code_fingerprint
+from ml.valuation.segments import ALL
+from ml.valuation.tables import TABLE_COLUMNS, written
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Report:
     def totals(self) -> list[dict[str, Any]]:
         """Figures per model over all months."""
         return [
-            record for record in self.content["results"] if record["segment"] == "all"
+            record for record in self.content["results"] if record["segment"] == ALL
         ]
 
     @property
@@ -58,10 +60,10 @@ class Report:
         lines = [headings, ["---"] * len(headings)]
         for record in self.totals:
             figures = [
-                swedish_number(record[key], decimals)
+                written(record[key], decimals)
                 for key, (_, decimals) in TABLE_COLUMNS.items()
             ]
-            lines.append([MODEL_TITLES[record["model"]], *figures])
+            lines.append([MODEL_TITLES.get(record["model"], record["model"]), *figures])
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -114,7 +116,10 @@ def _run(
 ) -> dict[str, Any]:
     folder = settings.reports_dir
     folder.mkdir(parents=True, exist_ok=True)
-    backtest = run_with_progress(connection, plan, settings)
+    checkpoints_dir = folder / ".backtest.partial"
+    backtest = run_with_progress(
+        connection, plan, settings, checkpoints_dir=checkpoints_dir
+    )
     backtest.predictions.to_parquet(folder / PREDICTIONS, index=False)
     write_report(backtest, folder)
     content = json.loads(backtest.to_json()) | inputs
@@ -122,4 +127,5 @@ def _run(
     partial = folder / f".{REPORT}.partial"
     partial.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     partial.replace(folder / REPORT)
+    remove_checkpoints(checkpoints_dir)
     return content

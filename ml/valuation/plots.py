@@ -16,6 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ml.valuation.metrics import evaluate
+from ml.valuation.swedish import NBSP, swedish_number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,20 +29,18 @@ TICKS_SEK = [
     mantissa * 10**power for power in range(5, 9) for mantissa in (1, 2, 3, 5, 7)
 ]
 INK, GRID, POINT, LINE = "#1d2b3a", "#e3e8ee", "#1f6f8b", "#c8553d"
-NBSP = "\u00a0"
 
 MODEL_TITLES = {
     "xgboost": "XGBoost",
     "xgboost_plain": "XGBoost utan kategorier",
     "autogluon": "AutoGluon",
+    "blend": "Blandning",
+    "indexed_comparables": "Indexerade jämförelser",
+    "last_sale_indexed": "Senaste köp, indexerat",
+    "district_median": "Områdets median",
+    "asking_price": "Utgångspris",
     "seed_recipe": "Föregångarens recept",
 }
-
-
-def swedish_number(number: float, decimals: int = 0) -> str:
-    """Write a number as Swedes do: ``3 250 000``, ``7,5``, with U+00A0 between."""
-    text = f"{number:,.{decimals}f}"
-    return text.translate(str.maketrans({",": NBSP, ".": ",", "-": "\u2212"}))
 
 
 def plot_predicted_against_actual(

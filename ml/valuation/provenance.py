@@ -1,0 +1,64 @@
+"""What a result rests on: fingerprints of rows and of code, the commit.
+
+What belongs here: naming inputs so that equal names mean equal results. What does not:
+deciding what to do again (``evaluation``, ``registration``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+
+from warehouse.settings import PROJECT_ROOT
+
+AFTER_FITTING = {
+    "agencies",
+    "assessment",
+    "backtest",
+    "bootstrap",
+    "checkpoints",
+    "evaluation",
+    "forward_log",
+    "markup",
+    "metrics",
+    "plots",
+    "report",
+    "report_charts",
+    "report_sections",
+    "report_tables",
+    "segments",
+    "tables",
+}
+"""Modules that only see valuations that are made."""
+
+
+def fingerprint(sales: pd.DataFrame) -> str:
+    """Hash every value of a frame (sha256): equal rows, equal fingerprint."""
+    hashes = pd.util.hash_pandas_object(sales, index=False).to_numpy()
+    return hashlib.sha256(hashes.tobytes()).hexdigest()
+
+
+def fitting_fingerprint() -> str:
+    """Hash the code and hyperparameters that valuations may rest on (sha256)."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.iterdir()):
+        if path.suffix in {".py", ".json"} and path.stem not in AFTER_FITTING:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def git_commit() -> str | None:
+    """Name the commit of the code that runs, None outside a git checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(PROJECT_ROOT), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
