@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml.valuation.bootstrap import FEWEST_ANSWERED
 from ml.valuation.markup import Markup, element, joined
-from ml.valuation.plots import NBSP, plot_predicted_against_actual
+from ml.valuation.plots import plot_predicted_against_actual
 from ml.valuation.report_sections import (
     coverage,
     differences_table,
@@ -28,6 +28,7 @@ from ml.valuation.report_sections import (
     totals_of,
     worst_misses,
 )
+from ml.valuation.swedish import NBSP
 from ml.valuation.tables import written
 from ml.valuation.valuing import is_answered
 

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from ml.valuation.markup import Markup, element
-from ml.valuation.plots import swedish_number
+from ml.valuation.swedish import swedish_number
 
 WIDTH, HEIGHT = 760, 300
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 46

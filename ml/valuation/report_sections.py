@@ -13,7 +13,7 @@ import pandas as pd
 
 from ml.valuation.bootstrap import absolute_errors, mean_interval
 from ml.valuation.markup import Markup, element, joined, link
-from ml.valuation.plots import MODEL_TITLES, NBSP, swedish_number
+from ml.valuation.plots import MODEL_TITLES
 from ml.valuation.report_charts import Point, Series, interval_chart
 from ml.valuation.report_tables import (
     band_heading,
@@ -25,6 +25,7 @@ from ml.valuation.report_tables import (
     table,
 )
 from ml.valuation.segments import ALL
+from ml.valuation.swedish import NBSP, swedish_number
 from ml.valuation.tables import written
 from ml.valuation.valuing import is_answered
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ml.valuation.assessment import IAAO_BANDS
 from ml.valuation.markup import Markup, element
-from ml.valuation.plots import NBSP, swedish_number
+from ml.valuation.swedish import NBSP, swedish_number
 from ml.valuation.tables import written
 
 if TYPE_CHECKING:

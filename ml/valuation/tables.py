@@ -11,8 +11,8 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
-from ml.valuation.plots import swedish_number
 from ml.valuation.segments import ALL
+from ml.valuation.swedish import swedish_number
 
 TABLE_COLUMNS = {
     "n": ("n", 0),
