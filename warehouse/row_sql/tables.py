@@ -1,0 +1,204 @@
+"""Columns of a snapshot in memory, and indexes that find their rows by key.
+
+What belongs here: loading a query's rows once, and lookups by equal keys and by the
+newest row before a day. What does not: which columns and keys a macro needs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse.row_sql.syntax import UnsupportedSqlError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+INTEGERS = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT")
+
+
+def kind_of_type(column_type: str) -> str:
+    """Name the kind of value a DuckDB type holds here; dates are days since 1970."""
+    for prefix, kind in (
+        ("MAP(VARCHAR, DOUBLE)", "map"),
+        ("DOUBLE", "float"),
+        ("FLOAT", "float"),
+        ("VARCHAR", "str"),
+        ("BOOLEAN", "bool"),
+        ("DATE", "date"),
+    ):
+        if column_type.startswith(prefix):
+            return kind
+    return "int" if column_type in INTEGERS else "other"
+
+
+@dataclass
+class StoredColumn:
+    """One column: values by row, and which of them are NULL (None: none is)."""
+
+    kind: str
+    values: Sequence[Any] = ()
+    nulls: Sequence[int] | None = None
+
+
+@dataclass
+class StoredTable:
+    """The rows of a query that reads nothing but the snapshot.
+
+    Columns are asked for while a macro is compiled, and loaded in one query after it,
+    so that rows stand in one order in all of them.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    sql: str
+    types: dict[str, str] = field(init=False)
+    row_count: int = field(init=False)
+    columns: dict[str, StoredColumn] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        described = self.connection.execute(f"describe {self.sql}").fetchall()
+        self.types = {name: kind for name, kind, *_ in described}
+        counted = self.connection.execute(
+            f"select count(*) from ({self.sql})"
+        ).fetchone()
+        self.row_count = counted[0] if counted else 0
+
+    def column(self, name: str) -> StoredColumn:
+        """Ask for a column; its values come with ``load``."""
+        if name not in self.columns:
+            kind = kind_of_type(self.types[name])
+            if kind == "other":
+                raise UnsupportedSqlError(f"column {name} is {self.types[name]}")
+            self.columns[name] = StoredColumn(kind)
+        return self.columns[name]
+
+    def load(self) -> None:
+        """Read the columns that were asked for."""
+        if not self.columns:
+            return
+        names = ", ".join(f'"{name}"' for name in self.columns)
+        query = self.connection.cursor().sql(f"select {names} from ({self.sql})")
+        table = query.to_arrow_table()
+        for name, column in self.columns.items():
+            column.values, column.nulls = _stored(column.kind, table.column(name))
+
+
+def _stored(
+    kind: str, column: pa.ChunkedArray
+) -> tuple[Sequence[Any], Sequence[int] | None]:
+    """Keep numbers unboxed and equal texts once."""
+    if kind in {"map", "bool"}:
+        values = column.to_pylist()
+        return [dict(v) if kind == "map" and v is not None else v for v in values], None
+    if kind == "str":
+        encoded = column.combine_chunks().dictionary_encode()
+        texts = [*encoded.dictionary.to_pylist(), None]
+        codes = pc.fill_null(encoded.indices, len(texts) - 1).to_pylist()
+        return [texts[code] for code in codes], None
+    arrow_type = {"float": pa.float64(), "int": pa.int64(), "date": pa.int32()}[kind]
+    numbers = column.combine_chunks().cast(arrow_type)
+    values = pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False).data
+    if not numbers.null_count:
+        return values, None
+    nulls = numbers.is_null().to_numpy(zero_copy_only=False)
+    return values, nulls.astype(np.uint8).data
+
+
+class Index:
+    """Finds the rows of a stored table whose columns equal given keys.
+
+    The rows of each first key lie together, ordered by the further keys and then by the
+    day they are known from, so that these are found by bisection.
+    """
+
+    def __init__(
+        self, table: StoredTable, equal: tuple[str, ...], known_from: str | None
+    ) -> None:
+        self._table = table
+        self._names = (*equal, *((known_from,) if known_from else ()))
+        self._columns = [table.column(name) for name in self._names]
+        self._has_first = bool(equal)
+        self._group_of: dict[Any, int] = {}
+
+    def build(self) -> None:
+        """Order the rows; the table must be loaded."""
+        rows = np.flatnonzero(self._complete())
+        codes = [_codes(column.values, rows) for column in self._columns]
+        order = np.lexsort(codes[::-1]) if codes else np.arange(len(rows))
+        self._order = rows[order].astype(np.int32).data
+        self._starts = [0, len(rows)]
+        if self._has_first:
+            self._group(codes[0][order])
+
+    def _group(self, first: np.ndarray) -> None:
+        starts = np.flatnonzero(np.r_[True, first[1:] != first[:-1]])
+        starts = starts if len(first) else starts[:0]
+        values = self._columns[0].values
+        self._group_of = {
+            values[self._order[start]]: group
+            for group, start in enumerate(starts.tolist())
+        }
+        self._starts = np.r_[starts, len(first)].astype(np.int64).data
+
+    def _complete(self) -> np.ndarray:
+        """Tell rows without a NULL among the keys: NULL equals nothing."""
+        complete = np.ones(self._table.row_count, dtype=bool)
+        for column in self._columns:
+            if column.nulls is not None:
+                complete &= np.asarray(column.nulls) == 0
+            elif isinstance(column.values, list):
+                complete &= np.fromiter(
+                    (value is not None for value in column.values),
+                    dtype=bool,
+                    count=len(column.values),
+                )
+        return complete
+
+    def _range(self, keys: Sequence[Any]) -> tuple[int, int]:
+        """Give where in the order the rows with these keys begin and end."""
+        if not self._has_first:
+            return 0, len(self._order)
+        group = self._group_of.get(keys[0], -1)
+        if group < 0:
+            return 0, 0
+        low, high = self._starts[group], self._starts[group + 1]
+        for column, key in zip(self._columns[1:], keys[1:], strict=False):
+            if key is None:
+                return 0, 0
+            value_of = column.values.__getitem__
+            low = bisect_left(self._order, key, low, high, key=value_of)
+            high = bisect_right(self._order, key, low, high, key=value_of)
+        return low, high
+
+    def rows(self, keys: Sequence[Any]) -> Sequence[int]:
+        """Give the rows with these keys."""
+        low, high = self._range(keys)
+        return self._order[low:high]
+
+    def newest(self, keys: Sequence[Any], day: Any, *, or_equal: bool) -> int:  # noqa: ANN401
+        """Give the newest row with these keys known by (or before) a day; -1: none."""
+        if day is None:
+            return -1
+        low, high = self._range(keys)
+        bisect = bisect_right if or_equal else bisect_left
+        value_of = self._columns[-1].values.__getitem__
+        found = bisect(self._order, day, low, high, key=value_of) - 1
+        return self._order[found] if found >= low else -1
+
+
+def _codes(values: Sequence[Any], rows: np.ndarray) -> np.ndarray:
+    """Give numbers that are ordered as the values of the rows are."""
+    if isinstance(values, list):
+        chosen = np.array([values[row] for row in rows.tolist()], dtype=object)
+        distinct = {value: code for code, value in enumerate(sorted(set(chosen)))}
+        return np.fromiter(
+            (distinct[value] for value in chosen), dtype=np.int64, count=len(chosen)
+        )
+    return np.asarray(values)[rows]
