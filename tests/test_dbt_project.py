@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ml.valuation.comparables import COMPARABLES_SQL
 from ml.valuation.comparables_estimate import (
     comparables_estimate,
     read_weighed_sales,
     usual_price_sek,
 )
+from ml.valuation.serving_path import FEATURES_SQL, REQUEST_TYPES
 from warehouse.geocoding.gazetteer import add_addresses
 from warehouse.geocoding.sales import geocode_sales
 from warehouse.land import land_file
+from warehouse.row_sql.program import Programs
 from warehouse.sales_files import recognise
 from warehouse.settings import PROJECT_ROOT
 from warehouse.store import connect, create_raw_tables
@@ -210,6 +213,44 @@ def test_past_sales_get_the_marts_values_from_the_serving_path(
     assert {"own", "address", "geocoded", "street"} <= {
         source for (source,) in sources.fetchall()
     }
+
+
+def test_past_sales_get_the_marts_values_from_the_compiled_serving_path(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    macros = marts.execute(
+        "select function_name, macro_definition from duckdb_functions() "
+        "where schema_name = 'marts' and function_type = 'table_macro'"
+    ).fetchall()
+    programs = Programs(marts, REQUEST_TYPES, dict(macros))
+    features = programs.compiled(FEATURES_SQL.format(requests="requests"))
+    comparables = programs.compiled(COMPARABLES_SQL.format(requests="requests"))
+    programs.load()
+    sales = rows_of(
+        marts,
+        f"select sale_id as request_id, {', '.join(list(REQUEST_TYPES)[1:])} "
+        "from marts.sales order by sale_id",
+    )
+
+    served = features.ask(sales)
+
+    in_mart = f"select * exclude ({LABELS}) from marts.sale_features"
+    expected = {str(row.pop("sale_id")): row for row in rows_of(marts, in_mart)}
+    assert len(sales) == len(expected) >= 1_000
+    for values in zip(*served.values(), strict=True):
+        row = dict(zip(served, values, strict=True))
+        sale_id = row.pop("request_id")
+        assert row == expected[str(sale_id)]
+    used = marts.execute("select count(*) from marts.sale_comparables").fetchone()
+    assert len(comparables.ask(sales)["sale_id"]) == (used or [0])[0]
+
+
+def rows_of(
+    connection: duckdb.DuckDBPyConnection, query: str
+) -> list[dict[str, object]]:
+    cursor = connection.execute(query)
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def test_past_sales_are_shown_the_comparables_their_features_were_made_of(

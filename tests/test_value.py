@@ -11,8 +11,10 @@ import pytest
 from tiny_market import RESIDUALS, publish_market, register_model
 
 from ml.valuation.places import AddressNotFoundError
+from ml.valuation.price_levels import other_dates
 from ml.valuation.request import InvalidRequestError, ValuationRequest
-from ml.valuation.value import Valuer, main, other_dates
+from ml.valuation.value import Valuer
+from ml.valuation.value_command import main
 from warehouse.errors import SlutprisError
 from warehouse.settings import Settings
 

@@ -8,12 +8,12 @@ the features that the models read. So what is shown is what was used.
 from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 - pydantic reads the annotations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    import duckdb
+    from collections.abc import Mapping, Sequence
 
 COMPARABLES_SQL = """
     select
@@ -30,11 +30,12 @@ COMPARABLES_SQL = """
         sales.url,
         cast(round(compared.distance_m) as bigint) as distance_m,
         round(100 * compared.weight_share, 1) as weight_share_pct,
-        cast(compared.adjusted_price_sek as bigint) as adjusted_price_sek
+        cast(compared.adjusted_price_sek as bigint) as adjusted_price_sek,
+        compared.weight
     from marts.comparables_of({requests}) as compared
     inner join marts.sales as sales on compared.sale_id = sales.sale_id
-    order by compared.weight desc, sales.sale_id
 """
+"""In no order: see ``heaviest_first``."""
 
 
 class ComparableSale(BaseModel):
@@ -64,15 +65,10 @@ class ComparableSale(BaseModel):
     adjusted_price_sek: int | None
 
 
-def comparable_sales(
-    connection: duckdb.DuckDBPyConnection, requests: str
-) -> list[ComparableSale]:
-    """Read the comparables of the one request in relation ``requests``, heaviest first.
+def heaviest_first(rows: Sequence[Mapping[str, Any]]) -> list[ComparableSale]:
+    """Order the rows that ``COMPARABLES_SQL`` gives of one request.
 
-    The relation has the columns that ``marts.features_of`` asks for. A home whose place
-    is unknown, or that no sale was near, has none.
+    A home whose place is unknown, or that no sale was near, has none.
     """
-    cursor = connection.execute(COMPARABLES_SQL.format(requests=f"'{requests}'"))
-    names = [column[0] for column in cursor.description or []]
-    rows = cursor.fetchall()
-    return [ComparableSale(**dict(zip(names, row, strict=True))) for row in rows]
+    ordered = sorted(rows, key=lambda row: (-row["weight"], row["sale_id"]))
+    return [ComparableSale.model_validate(row) for row in ordered]

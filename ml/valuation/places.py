@@ -8,7 +8,7 @@ placed (``warehouse.geocoding``), and what a place is worth.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import computed_field
 
@@ -20,7 +20,7 @@ from warehouse.geocoding.protocol import GeocodeRequest
 from warehouse.geocoding.sources import ATTRIBUTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import duckdb
 
@@ -54,31 +54,33 @@ ADDRESS_SQL = r"""
 """Street, number and letter without what may follow, as in dbt's ``address_key``."""
 
 # Spelt as it is known, an address needs no geocoder: its sales say where it lies.
-_SPELT_RIGHT_SQL = f"""
+SPELT_RIGHT_SQL = f"""
     with asked as (
-        select position, {TEXT_KEY_SQL.format(ADDRESS_SQL)} as address_key
-        from (
-            select
-                unnest($positions::integer[]) as position,
-                unnest($addresses::varchar[]) as address
-        )
+        select request_id, {TEXT_KEY_SQL.format(ADDRESS_SQL)} as address_key
+        from {{requests}}
     )
 
     select
-        asked.position, 'address', places.address, places.street, places.street_number,
+        asked.request_id, places.address, places.street, places.street_number,
         places.district, places.municipality, places.latitude, places.longitude,
-        places.sale_count, 'exact',
-        coalesce(
-            (
-                select uncertainty_m from gazetteer.calibration
-                where precision = 'exact'
-            ), 25
-        ),
-        '{ATTRIBUTIONS["sales"]}'
+        places.sale_count
     from asked
     inner join marts.places
         on places.place_level = 'address' and places.place_key = asked.address_key
 """
+"""``requests`` stands for a relation of request_id and address."""
+
+_ADDRESSES_SQL = """
+    (
+        select
+            unnest($positions::integer[]) as request_id,
+            unnest($addresses::varchar[]) as address
+    )
+"""
+UNCERTAINTY_SQL = """
+    select uncertainty_m from gazetteer.calibration where precision = 'exact'
+"""
+UNCALIBRATED_M = 25.0
 
 _KNOWN_SQL = f"""
     create or replace temp table known_addresses as
@@ -261,6 +263,7 @@ def locate(
     connection: duckdb.DuckDBPyConnection,
     addresses: Sequence[str],
     geocoder: Geocoder | None = None,
+    places: dict[int, Place] | None = None,
 ) -> list[Place | None]:
     """Find each address, however it is written; None where nothing is known.
 
@@ -270,12 +273,11 @@ def locate(
         To a snapshot whose gazetteer is built (`build_gazetteer`).
     geocoder
         Who places the addresses; the snapshot's own gazetteer when None.
+    places
+        Those of the addresses that are spelt right, by position; asked for when None.
     """
-    rows = connection.execute(
-        _SPELT_RIGHT_SQL,
-        {"positions": list(range(len(addresses))), "addresses": list(addresses)},
-    ).fetchall()
-    places = {position: Place(*columns) for position, *columns in rows}
+    if places is None:
+        places = _spelt_right(connection, addresses)
     if others := [n for n in range(len(addresses)) if n not in places]:
         asked = [addresses[n] for n in others]
         results = (geocoder or DuckDBGeocoder(connection)).geocode(
@@ -284,6 +286,38 @@ def locate(
         named = _named(connection, asked, results)
         places |= {others[position]: place for position, place in named.items()}
     return [places.get(n) for n in range(len(addresses))]
+
+
+def spelt_right(known: Mapping[str, Any], uncertainty_m: float) -> Place:
+    """Make the place of an address that is known, of a row of ``SPELT_RIGHT_SQL``."""
+    return Place(
+        level="address",
+        precision="exact",
+        uncertainty_m=uncertainty_m,
+        attribution=ATTRIBUTIONS["sales"],
+        **known,
+    )
+
+
+def exact_uncertainty_m(connection: duckdb.DuckDBPyConnection) -> float:
+    """Give how far an exact address may be off, as the gazetteer is calibrated."""
+    rows = connection.execute(UNCERTAINTY_SQL).fetchall()
+    return rows[0][0] if rows else UNCALIBRATED_M
+
+
+def _spelt_right(
+    connection: duckdb.DuckDBPyConnection, addresses: Sequence[str]
+) -> dict[int, Place]:
+    uncertainty_m = exact_uncertainty_m(connection)
+    cursor = connection.execute(
+        SPELT_RIGHT_SQL.format(requests=_ADDRESSES_SQL),
+        {"positions": list(range(len(addresses))), "addresses": list(addresses)},
+    )
+    names = [column[0] for column in cursor.description or []][1:]
+    return {
+        position: spelt_right(dict(zip(names, row, strict=True)), uncertainty_m)
+        for position, *row in cursor.fetchall()
+    }
 
 
 def _named(

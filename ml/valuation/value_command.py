@@ -1,0 +1,78 @@
+"""The command line of valuations: one as JSON, or a file of them.
+
+What belongs here: arguments and output. What does not: valuing (``value``), and files
+of requests (``batch``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, get_args
+
+from ml.valuation.request import ModelName, ValuationRequest
+from ml.valuation.value import Valuer
+from warehouse.errors import SlutprisError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    """Reports a wrong command line as our other errors: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SlutprisError(f"{message}; see --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog="python -m ml.valuation.value",
+        description="Value a home, as JSON on stdout, or a file of homes.",
+    )
+    parser.add_argument("--address", help="e.g. 'Sveavägen 98'")
+    parser.add_argument("--living-area", dest="living_area_m2", metavar="M2")
+    parser.add_argument("--rooms")
+    parser.add_argument("--floor", help="0 is the ground floor")
+    parser.add_argument("--fee", dest="fee_sek_per_month", metavar="SEK_PER_MONTH")
+    parser.add_argument(
+        "--operating-cost",
+        dest="operating_cost_sek_per_month",
+        metavar="SEK_PER_MONTH",
+    )
+    parser.add_argument("--construction-year", metavar="YEAR")
+    parser.add_argument("--agency")
+    parser.add_argument("--date", help="YYYY-MM-DD; today when left out")
+    parser.add_argument("--model", help=" or ".join(get_args(ModelName)))
+    parser.add_argument("--batch", type=Path, metavar="FILE", help="csv or parquet")
+    parser.add_argument("--out", type=Path, help="csv or parquet, with --batch")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    options = vars(_parser().parse_args(arguments))
+    batch, out = options.pop("batch"), options.pop("out")
+    fields = {name: value for name, value in options.items() if value is not None}
+    if batch is not None:
+        return _value_file(batch, out, fields)
+    if out is not None:
+        raise SlutprisError("--out goes with --batch; one valuation is printed")
+    request = ValuationRequest.of(**fields)
+    valuation = Valuer(Settings()).value(request)
+    text = valuation.model_dump_json(indent=2) + "\n"
+    sys.stdout.buffer.write(text.encode("utf-8"))
+    return 0
+
+
+def _value_file(batch: Path, out: Path | None, fields: dict[str, str]) -> int:
+    from ml.valuation.batch import value_file
+
+    if out is None:
+        raise SlutprisError("--batch needs --out FILE (.csv or .parquet)")
+    unfit = sorted(set(fields) - {"model", "date"})
+    if unfit:
+        raise SlutprisError(f"with --batch, {', '.join(unfit)} come from the file")
+    return value_file(Valuer(Settings()), batch, out, defaults=fields)
