@@ -2,7 +2,8 @@
 
 ``python -m ml.valuation.forward_log`` scores it. What belongs here: what a record
 holds, appending records from many processes at once, reading them again, and the
-command line. What does not: finding the sale of a valuation (``forward_score``).
+command line. What does not: finding the sale of a valuation (``forward_matching``) and
+the figures (``forward_score``).
 
 One file a day, ``<data>/valuations/2026-11-23.jsonl``, which all processes append to: a
 dashboard, a command line and a batch never wait for each other, nor for the warehouse,
@@ -25,11 +26,11 @@ import re
 import sys
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml.valuation.code_version import code_commit
+from ml.valuation.provenance import git_commit
 from warehouse.errors import SlutprisError, exit_with
 from warehouse.settings import Settings
 
@@ -66,9 +67,10 @@ class LoggedValuation:
     mode: Mode = "before_listing"
     confidence_class: int | None = None
 
-    def record(self, made_at: datetime, snapshot_id: str) -> dict[str, Any]:
+    def record(
+        self, made_at: datetime, snapshot_id: str, code_commit: str | None
+    ) -> dict[str, Any]:
         """Give the fields of a record, but for its id."""
-        facts = self.request.model_dump(mode="json")
         return {
             "format": RECORD_FORMAT,
             "made_at": made_at.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -81,14 +83,14 @@ class LoggedValuation:
             "model": self.request.model,
             "model_version": self.model_version,
             "snapshot_id": snapshot_id,
-            "code_commit": code_commit(),
+            "code_commit": code_commit,
             "address_key": matching_key(self.request.address, self.place),
             "place_level": self.place.level,
             "district": self.place.district,
             "municipality": self.place.municipality,
             "latitude": self.place.latitude,
             "longitude": self.place.longitude,
-            "facts": facts,
+            "facts": self.request.model_dump(mode="json"),
         }
 
 
@@ -116,8 +118,8 @@ class ForwardLog:
         self.snapshot_id = snapshot_id
         self._clock = clock
         self._has_warned = False
-        if self.is_on:
-            code_commit()  # asks git once, here, so that no valuation waits for it
+        # Here, once: no valuation is to wait for git.
+        self._code_commit = git_commit() if self.is_on else None
 
     def append(self, *valuations: LoggedValuation) -> None:
         """Keep valuations; where that cannot be done, warn once and go on.
@@ -129,7 +131,10 @@ class ForwardLog:
             return
         made_at = self._clock().astimezone(UTC)
         path = self.folder / f"{made_at:%Y-%m-%d}.jsonl"
-        lines = [_line(each.record(made_at, self.snapshot_id)) for each in valuations]
+        lines = [
+            _line(each.record(made_at, self.snapshot_id, self._code_commit))
+            for each in valuations
+        ]
         try:
             for start in range(0, len(lines), BATCH_RECORDS):
                 _append(path, "".join(lines[start : start + BATCH_RECORDS]))
@@ -249,11 +254,6 @@ def _record(line: bytes) -> dict[str, Any] | str:
     if record.get("format") != RECORD_FORMAT:
         return f"of format {record.get('format')}, which this code does not read"
     return record
-
-
-def valuation_date(record: dict[str, Any]) -> date:
-    """Give the day that a record's value is meant for."""
-    return date.fromisoformat(record["valuation_date"])
 
 
 def _parser() -> argparse.ArgumentParser:
