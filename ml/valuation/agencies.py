@@ -1,10 +1,10 @@
 """Sold price over value by agency and district: ``python -m ml.valuation.agencies``.
 
-What belongs here: which past sales count, what they are held against, and the table a
-person reads. What does not: the statistics (``agency_effects``) and which spellings are
-one agency (``agency_names``). The values are a backtest's: made without the sale they
-are held against, by a model that does not see the agency, else it would take part of
-the agency's effect for the home's.
+What belongs here: which past sales count, what they are held against, and the command
+line. What does not: the statistics (``agency_effects``), which spellings are one agency
+(``agency_names``) and the table a person reads (``agency_table``). The values are a
+backtest's: made without the sale they are held against, by a model that does not see
+the agency, else it would take part of the agency's effect for the home's.
 """
 
 from __future__ import annotations
@@ -12,54 +12,44 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import duckdb
 import numpy as np
 import pandas as pd
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
 
 from ml.valuation.agency_effects import (
     Components,
     Design,
     Effects,
-    chance_p_value,
+    chance_components,
     clipped,
     codes_of,
     components,
+    p_value,
     predicted_effects,
 )
 from ml.valuation.agency_names import brand_of, one_name_each
-from ml.valuation.plots import swedish_number
+from ml.valuation.agency_table import CAVEAT_EN, CAVEAT_SV, print_report
 from warehouse.errors import SlutprisError, exit_with
 from warehouse.settings import Settings
 from warehouse.store import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TextIO
 
 Level = Literal["brand", "office"]
 
-CAVEAT_EN = (
-    "Not proof that an agency gets a better price. Homes differ in condition, view and "
-    "plan, which the model does not see; sellers choose agencies and agencies choose "
-    "homes; and of many agencies some are far from the mean by chance alone."
-)
-CAVEAT_SV = (
-    "Inget bevis för att en mäklare ger ett bättre pris. Bostäder skiljer sig i skick, "
-    "utsikt och planlösning, som modellen inte ser; säljare väljer mäklare och mäklare "
-    "väljer bostäder; och av många mäklare hamnar några långt från snittet av en slump."
-)
 DECILES = 10
 MIN_SALES = 200
-MIN_SHOWN_SALES = 20
 MIN_HALF_SALES = 30
-SHUFFLES = 199
+MIN_DISTRICT_SALES = 30
+SMALL_DISTRICTS = "övriga områden"
+"""Districts with fewer sales stand together: each would fit its own few."""
+
+SHUFFLES = 99
 SURE_P_VALUE = 0.05
 PREFERRED_PROTOCOLS = ("rolling_monthly", "rolling_quarterly")
 PREFERRED_MODELS = ("xgboost_plain", "xgboost_without_agency")
@@ -140,11 +130,18 @@ def agency_report(
     sales = _with_names(valued, level)
     ratio = (sales["sold_price_sek"] / sales["value_sek"]).to_numpy(dtype=float)
     log_ratio = clipped(np.log(ratio))
-    design, names, cells = _design(sales)
-    found = components(log_ratio, design)
+    design, names, districts = _design(sales, log_ratio)
+    estimated = components(log_ratio, design)
+    chance = chance_components(log_ratio, design, shuffles=shuffles)
+    found = estimated.less(chance)
     of_agencies, of_cells = predicted_effects(log_ratio, design, found)
-    p_value = chance_p_value(log_ratio, design, design.fixed[0], shuffles=shuffles)
-    is_sure = p_value < SURE_P_VALUE and found.agency_sd > 0
+    agency_p = p_value(estimated.agency, [each.agency for each in chance])
+    local_p = p_value(estimated.local, [each.local for each in chance])
+    cells = design.cells
+    pairs = [
+        (names[agency], districts[district])
+        for agency, district in zip(cells.agencies, cells.districts, strict=True)
+    ]
     content = {
         "caveat_en": CAVEAT_EN,
         "caveat_sv": CAVEAT_SV,
@@ -155,12 +152,13 @@ def agency_report(
         "first_sold_date": f"{sales['sold_date'].min():%Y-%m-%d}",
         "last_sold_date": f"{sales['sold_date'].max():%Y-%m-%d}",
         **_spread(found),
-        "chance_p_value": p_value,
-        "is_distinguishable_from_chance": is_sure,
+        "agency_p_value": agency_p,
+        "district_p_value": local_p,
+        "is_distinguishable_from_chance": agency_p < SURE_P_VALUE and found.agency > 0,
         "later_half_slope": later_half_slope(sales, log_ratio),
         "agencies": _records(of_agencies, sales, ["agency"], [(n,) for n in names]),
         "agencies_by_district": _records(
-            of_cells, sales, ["agency", "district"], cells
+            of_cells, sales, ["agency", "district"], pairs
         ),
     }
     return AgencyReport(content)
@@ -176,10 +174,10 @@ def later_half_slope(sales: pd.DataFrame, log_ratio: np.ndarray) -> float | None
     is_early = (sales["sold_date"] <= middle).to_numpy()
     halves = []
     for part in (is_early, ~is_early):
-        design, names, _ = _design(sales[part])
+        design, names, _ = _design(sales[part], log_ratio[part])
         found = components(log_ratio[part], design)
         effects, _ = predicted_effects(log_ratio[part], design, found)
-        raw = Components(found.residual_sd, 1.0, found.local_sd)
+        raw = replace(found, agency=1.0)
         unshrunk, _ = predicted_effects(log_ratio[part], design, raw)
         halves.append(
             pd.DataFrame(
@@ -258,25 +256,29 @@ def _with_names(valued: pd.DataFrame, level: Level) -> pd.DataFrame:
         )
     shown = one_name_each(sales["agency"])
     name = sales["agency"].map(shown)
-    return sales.assign(agency=name.map(brand_of) if level == "brand" else name)
+    small = sales["district"].value_counts().loc[lambda n: n < MIN_DISTRICT_SALES]
+    return sales.assign(
+        agency=name.map(brand_of) if level == "brand" else name,
+        district=sales["district"].where(
+            ~sales["district"].isin(small.index), SMALL_DISTRICTS
+        ),
+    )
 
 
-def _design(sales: pd.DataFrame) -> tuple[Design, list[str], list[tuple[str, ...]]]:
-    """Code what is adjusted for, and give agencies and cells by their codes.
+def _design(
+    sales: pd.DataFrame, log_ratio: np.ndarray
+) -> tuple[Design, list[str], list[str]]:
+    """Code what is adjusted for, and give agencies and districts by their codes.
 
     The level of value stands for that of price: prices themselves would take an
     agency's dear sales for a dear kind of home.
     """
-    district, _ = codes_of(sales["district"].tolist())
+    agencies, names = codes_of(sales["agency"].tolist())
+    districts, places = codes_of(sales["district"].tolist())
     month, _ = codes_of(sales["sold_date"].dt.strftime("%Y-%m").tolist())
-    size = _deciles(sales["living_area_m2"])
-    value = _deciles(sales["value_sek"])
-    agency, names = codes_of(sales["agency"].tolist())
-    cell_ids = agency * (int(district.max()) + 1) + district
-    _, first, cell = np.unique(cell_ids, return_index=True, return_inverse=True)
-    pairs = sales[["agency", "district"]].iloc[first].to_records(index=False).tolist()
-    design = Design((district, month, size, value), agency, cell, agency[first])
-    return design, [str(name) for name in names], pairs
+    size, value = _deciles(sales["living_area_m2"]), _deciles(sales["value_sek"])
+    evenly = Design(agencies, districts, (month, size, value), np.ones(len(sales)))
+    return evenly.with_noise_of(log_ratio), names, places
 
 
 def _deciles(values: pd.Series) -> np.ndarray:
@@ -286,9 +288,9 @@ def _deciles(values: pd.Series) -> np.ndarray:
 
 def _spread(found: Components) -> dict[str, float]:
     return {
-        "between_agency_sd_pct": 100 * found.agency_sd,
-        "between_district_sd_pct": 100 * found.local_sd,
-        "residual_sd_pct": 100 * found.residual_sd,
+        "between_agency_sd_pct": 100 * max(found.agency, 0) ** 0.5,
+        "between_district_sd_pct": 100 * max(found.local, 0) ** 0.5,
+        "residual_sd_pct": 100 * found.residual**0.5,
     }
 
 
@@ -321,77 +323,6 @@ def _pct(log_effect: float) -> float:
     return float(100 * np.expm1(log_effect))
 
 
-def print_report(
-    report: AgencyReport, out: TextIO, *, district: str | None = None
-) -> None:
-    """Print the verdict, the table and the caveat."""
-    content = report.content
-    console = Console(file=out, highlight=False)
-    console.print(
-        f"Sold price over value, {content['first_sold_date']} to "
-        f"{content['last_sold_date']}: {swedish_number(content['sales'])} sales of "
-        f"{content['agency_count']} agencies, adjusted for district, month, size and "
-        "value"
-    )
-    console.print(verdict(content))
-    records = report.in_district(district) if district else report.agencies
-    least = 1 if district else MIN_SHOWN_SALES
-    shown = [each for each in records if each["sales"] >= least]
-    console.print(_table(shown, district))
-    if len(shown) < len(records):
-        console.print(f"{len(records) - len(shown)} with fewer sales are in --json")
-    console.print(content["caveat_en"])
-    console.print(content["caveat_sv"])
-
-
-def verdict(content: dict[str, Any]) -> str:
-    """Say in plain words whether agencies differ at all, and how much."""
-    p_value = swedish_number(content["chance_p_value"], 3)
-    if not content["is_distinguishable_from_chance"]:
-        return (
-            "Nothing distinguishes the agencies from chance "
-            f"(p = {p_value}): read no order into the table."
-        )
-    agency, local = (
-        swedish_number(content[f"between_{part}_sd_pct"], 1)
-        for part in ("agency", "district")
-    )
-    residual = swedish_number(content["residual_sd_pct"], 1)
-    text = (
-        f"Agencies differ by more than chance (p = {p_value}): by {agency} % between "
-        f"agencies and {local} % more between districts of one agency (standard "
-        f"deviations), against {residual} % between single sales."
-    )
-    slope = content["later_half_slope"]
-    if slope is not None:
-        text += (
-            " An agency 1 % above the mean in the earlier half of the sales was "
-            f"{swedish_number(slope, 1)} % above it in the later."
-        )
-    return text
-
-
-def _table(records: list[dict[str, Any]], district: str | None) -> Table:
-    table = Table(box=SIMPLE, padding=(0, 1), title=district)
-    table.add_column("agency")
-    for heading in ("sales", "over value %", "90 % range", "above mean"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for each in records:
-        table.add_row(
-            each["agency"],
-            swedish_number(each["sales"]),
-            _signed(each["effect_pct"]),
-            f"{_signed(each['low_pct'])} to {_signed(each['high_pct'])}",
-            swedish_number(100 * each["probability_above_mean"]) + " %",
-        )
-    return table
-
-
-def _signed(number: float) -> str:
-    sign = "+" if round(number, 1) > 0 else ""
-    return sign + swedish_number(number, 1)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ml.valuation.agencies",
@@ -407,6 +338,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", help="whose values; one that sees no agency")
     parser.add_argument("--level", choices=get_args(Level), default="brand")
     parser.add_argument("--district", help="agencies in one district")
+    parser.add_argument(
+        "--shuffles",
+        type=int,
+        default=SHUFFLES,
+        help=f"of names, to tell difference from chance ({SHUFFLES})",
+    )
     parser.add_argument("--json", type=Path, metavar="OUT", help="all of it as JSON")
     return parser
 
@@ -416,8 +353,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     with connect(Settings().warehouse_path, read_only=True) as connection:
         valued = read_valued(connection, options.predictions, options.model)
-    report = agency_report(valued, level=options.level)
-    print_report(report, sys.stdout, district=options.district)
+    report = agency_report(valued, level=options.level, shuffles=options.shuffles)
+    shown = report.in_district(options.district) if options.district else None
+    print_report(report.content, shown or report.agencies, sys.stdout)
     if options.json is not None:
         text = json.dumps(report.content, ensure_ascii=False, indent=1)
         try:

@@ -12,8 +12,8 @@ Source: Searle, Casella & McCulloch, *Variance Components*, 5.5 and 7.4.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,31 +26,96 @@ if TYPE_CHECKING:
 LEAST_VARIANCE = 1e-12
 """Stands for no variance at all, where it must be divided by."""
 
+SAME_COLUMN = 1e-9
+"""A direction with less than this of the greatest weight is no direction."""
+
 CLIPPED_AT_SDS = 4
+PRIOR_SALES = 30
+"""Sales' worth of the common scatter in each group's own."""
+
 NORMAL_SD_OF_MAD = 1.4826
 
 
 @dataclass(frozen=True)
 class Design:
-    """Which level of everything each sale has.
+    """Which agency and district each sale has, and what else is adjusted for.
 
-    ``fixed`` holds codes of the factors that are adjusted for; ``cells`` are agencies
-    in districts, and ``agency_of_cell`` says whose each cell is.
+    All are codes from 0. ``noise`` is how widely prices of its kind scatter, 1 being
+    usual: a sale counts by the square of its inverse. Taken as equal, the scatter of
+    the suburbs would pass for local agencies.
     """
 
-    fixed: tuple[np.ndarray, ...]
     agencies: np.ndarray
-    cells: np.ndarray
-    agency_of_cell: np.ndarray
+    districts: np.ndarray
+    others: tuple[np.ndarray, ...]
+    noise: np.ndarray
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The agencies in their districts."""
+        width = int(self.districts.max()) + 1
+        ids, codes = np.unique(
+            self.agencies * width + self.districts, return_inverse=True
+        )
+        return Cells(codes, ids // width, ids % width)
+
+    def shuffled(self, rng: np.random.Generator) -> Design:
+        """Deal the agencies of each district out again among its sales."""
+        order = np.argsort(self.districts, kind="stable")
+        drawn = np.lexsort((rng.random(len(self.districts)), self.districts))
+        agencies = np.empty_like(self.agencies)
+        agencies[order] = self.agencies[drawn]
+        return replace(self, agencies=agencies)
+
+    def columns(self, codes: np.ndarray) -> sparse.csr_matrix:
+        """Give a column for each code, its sales weighed by their noise."""
+        rows = np.arange(len(codes))
+        return sparse.csr_matrix((1 / self.noise, (rows, codes)))
+
+    def fixed_columns(self) -> sparse.csr_matrix:
+        """Give a constant and each factor but for its first level."""
+        constant = self.columns(np.zeros(len(self.agencies), dtype=int))
+        factors = (self.districts, *self.others)
+        contrasts = [self.columns(codes)[:, 1:] for codes in factors]
+        return sparse.hstack([constant, *contrasts]).tocsr()
+
+    def with_noise_of(self, log_ratio: np.ndarray) -> Design:
+        """Measure each district's scatter, small ones' pulled to that of all."""
+        groups = self.districts
+        left = _Fixed.of(self, log_ratio).left
+        mean_square = np.mean(left**2)
+        squares = np.bincount(groups, left**2) + PRIOR_SALES * mean_square
+        variance = squares / (np.bincount(groups) + PRIOR_SALES)
+        return replace(self, noise=np.sqrt(variance / mean_square)[groups])
 
 
 @dataclass(frozen=True)
 class Components:
-    """Standard deviations on the log scale: of noise, agencies and local agencies."""
+    """Variances on the log scale: of noise, agencies, and agencies in districts.
 
-    residual_sd: float
-    agency_sd: float
-    local_sd: float
+    As estimated; one below zero says that there is less difference than chance gives.
+    """
+
+    residual: float
+    agency: float
+    local: float
+
+    def less(self, chance: Sequence[Components]) -> Components:
+        """Take off what chance gives, on average."""
+        if not chance:
+            return self
+        agency = float(np.mean([each.agency for each in chance]))
+        local = float(np.mean([each.local for each in chance]))
+        return replace(self, agency=self.agency - agency, local=self.local - local)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Agencies in districts: each sale's cell, and whose and where each cell is."""
+
+    codes: np.ndarray
+    agencies: np.ndarray
+    districts: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -88,29 +153,23 @@ def clipped(log_ratio: np.ndarray) -> np.ndarray:
 def components(log_ratio: np.ndarray, design: Design) -> Components:
     """Estimate the variance of noise, agencies and agencies in districts.
 
-    By what each reduces the sum of squares, against what it would on average; below
-    zero is zero: no more difference between agencies than chance gives.
+    By what each reduces the sum of squares, against what it would on average.
     """
-    fixed, agency = _fixed_matrix(design), one_hot(design.agencies)
-    cell = one_hot(design.cells)
-    base = _Fit.of(fixed, log_ratio)
-    by_agency = _Fit.of(sparse.hstack([fixed, agency]).tocsr(), log_ratio)
-    by_cell = _within(fixed, cell, log_ratio)
-    residual = by_cell.sum_of_squares / max(len(log_ratio) - by_cell.rank, 1)
-    local = _positive(
-        by_agency.sum_of_squares
-        - by_cell.sum_of_squares
-        - residual * (by_cell.rank - by_agency.rank),
-        by_agency.trace_left(cell),
-    )
-    between = _positive(
-        base.sum_of_squares
-        - by_agency.sum_of_squares
-        - residual * (by_agency.rank - base.rank)
-        - local * (base.trace_left(cell) - by_agency.trace_left(cell)),
-        base.trace_left(agency),
-    )
-    return Components(math.sqrt(residual), math.sqrt(between), math.sqrt(local))
+    return _components(_Fixed.of(design, log_ratio), design)
+
+
+def chance_components(
+    log_ratio: np.ndarray, design: Design, *, shuffles: int, seed: int = 7
+) -> list[Components]:
+    """Estimate the same with the agencies shuffled within districts: chance alone."""
+    rng = np.random.default_rng(seed)
+    fixed = _Fixed.of(design, log_ratio)
+    return [_components(fixed, design.shuffled(rng)) for _ in range(shuffles)]
+
+
+def p_value(true: float, by_chance: Sequence[float]) -> float:
+    """How often chance gives as much; near 0 there is more than chance."""
+    return (1 + sum(each >= true for each in by_chance)) / (1 + len(by_chance))
 
 
 def predicted_effects(
@@ -121,18 +180,19 @@ def predicted_effects(
     Solves Henderson's mixed model equations; the many cells are eliminated first, which
     is cheap for each stands in one row of its own.
     """
-    fixed, agency = _fixed_matrix(design), one_hot(design.agencies)
-    cell = one_hot(design.cells)
+    values = log_ratio / design.noise
+    fixed, agency = design.fixed_columns(), design.columns(design.agencies)
+    cell = design.columns(design.cells.codes)
     known = sparse.hstack([fixed, agency]).tocsr()
-    noise = max(found.residual_sd**2, LEAST_VARIANCE)
+    noise = max(found.residual, LEAST_VARIANCE)
     count, width = agency.shape[1], fixed.shape[1]
     gram = (known.T @ known).toarray()
-    gram[width:, width:] += np.eye(count) * noise / _least(found.agency_sd)
+    gram[width:, width:] += np.eye(count) * noise / max(found.agency, LEAST_VARIANCE)
     cross = (known.T @ cell).toarray()
-    weight = 1 / (_sums(cell) + noise / _least(found.local_sd))
+    weight = 1 / (_squares(cell) + noise / max(found.local, LEAST_VARIANCE))
     inverse = np.linalg.pinv(gram - (cross * weight) @ cross.T, hermitian=True)
-    of_cells = cell.T @ log_ratio
-    solution = inverse @ (known.T @ log_ratio - cross @ (weight * of_cells))
+    of_cells = cell.T @ values
+    solution = inverse @ (known.T @ values - cross @ (weight * of_cells))
     in_cells = weight * (of_cells - cross.T @ solution)
     linked = -(inverse @ cross * weight)[width:]
     own_variance = weight + weight**2 * np.einsum("ic,ij,jc->c", cross, inverse, cross)
@@ -140,112 +200,77 @@ def predicted_effects(
     effect = centred @ solution[width:]
     variance = centred @ inverse[width:, width:] @ centred.T
     of_agencies = Effects(effect, np.sqrt(noise * np.diag(variance)))
-    whose = design.agency_of_cell
+    whose = design.cells.agencies
     link = (centred @ linked)[whose, np.arange(len(whose))]
     together = np.diag(variance)[whose] + own_variance + 2 * link
     of_locals = Effects(effect[whose] + in_cells, np.sqrt(noise * together))
     return of_agencies, of_locals
 
 
-def chance_p_value(
-    log_ratio: np.ndarray,
-    design: Design,
-    within: np.ndarray,
-    *,
-    shuffles: int,
-    seed: int = 7,
-) -> float:
-    """How often agencies shuffled within districts differ as much as the true ones.
-
-    Near 0, agencies do differ; at 0.05 and above it may be chance.
-
-    Parameters
-    ----------
-    within
-        Codes of the groups inside which the names are shuffled.
-    """
-    fixed = _fixed_matrix(design)
-    base = _Fit.of(fixed, log_ratio)
-    left = log_ratio - fixed @ base.coefficients
-    true = _explained(base, fixed, design.agencies, left)
-    rng = np.random.default_rng(seed)
-    as_much = sum(
-        _explained(base, fixed, _shuffled(design.agencies, within, rng), left) >= true
-        for _ in range(shuffles)
-    )
-    return (1 + as_much) / (1 + shuffles)
-
-
-def one_hot(codes: np.ndarray) -> sparse.csr_matrix:
-    """Give a column of zeros and ones for each code."""
-    rows = np.arange(len(codes))
-    return sparse.csr_matrix((np.ones(len(codes)), (rows, codes)))
-
-
 @dataclass(frozen=True)
-class _Fit:
-    """A least squares fit: what it leaves, and what it can still tell apart."""
+class _Fixed:
+    """The fit of what is adjusted for alone: what it leaves, and how much it holds."""
 
     matrix: sparse.csr_matrix
+    values: np.ndarray
+    left: np.ndarray
     inverse: np.ndarray
-    coefficients: np.ndarray
-    sum_of_squares: float
     rank: int
 
     @classmethod
-    def of(cls, matrix: sparse.csr_matrix, values: np.ndarray) -> _Fit:
-        gram = (matrix.T @ matrix).toarray()
-        inverse = np.linalg.pinv(gram, hermitian=True)
-        moments = matrix.T @ values
-        coefficients = inverse @ moments
-        left = float(values @ values - moments @ coefficients)
-        rank = int(np.linalg.matrix_rank(gram, hermitian=True))
-        return cls(matrix, inverse, coefficients, max(left, 0.0), rank)
+    def of(cls, design: Design, log_ratio: np.ndarray) -> _Fixed:
+        matrix, values = design.fixed_columns(), log_ratio / design.noise
+        inverse, rank = _inverse((matrix.T @ matrix).toarray())
+        left = values - matrix @ (inverse @ (matrix.T @ values))
+        return cls(matrix, values, left, inverse, rank)
 
-    def trace_left(self, other: sparse.csr_matrix) -> float:
-        """Give the trace of the other's Gram matrix, freed of what is fitted here."""
-        cross = (self.matrix.T @ other).toarray()
-        return other.shape[0] - float(np.sum((self.inverse @ cross) * cross))
+    def linked(self, one: sparse.csr_matrix, other: sparse.csr_matrix) -> np.ndarray:
+        """Give the products of two groups' columns, both freed of what is fitted."""
+        crossed = (one.T @ self.matrix) @ self.inverse
+        return (one.T @ other).toarray() - crossed @ (self.matrix.T @ other).toarray()
 
 
-def _within(
-    fixed: sparse.csr_matrix, cell: sparse.csr_matrix, values: np.ndarray
-) -> _Fit:
-    """Fit the fixed part and every cell: by deviations from the cells' means."""
-    means = sparse.diags(1 / _sums(cell)) @ cell.T
-    deviations = values - cell @ (means @ values)
-    cross = (fixed.T @ cell).toarray()
-    gram = (fixed.T @ fixed).toarray() - (cross / _sums(cell)) @ cross.T
-    inverse = np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
-    moments = fixed.T @ deviations
-    coefficients = inverse @ moments
-    left = float(deviations @ deviations - moments @ coefficients)
-    rank = cell.shape[1] + int(
-        np.linalg.matrix_rank(gram, tol=1e-8 * len(values), hermitian=True)
+def _components(fixed: _Fixed, design: Design) -> Components:
+    agency, cell = design.columns(design.agencies), design.columns(design.cells.codes)
+    own = fixed.linked(agency, agency)
+    inverse, agency_rank = _inverse(own)
+    moments = agency.T @ fixed.left
+    explained = float(moments @ inverse @ moments)
+    of_cells = fixed.linked(agency, cell)
+    crossed = (fixed.matrix.T @ cell).toarray()
+    cells_trace = float(
+        _squares(cell).sum() - np.sum((fixed.inverse @ crossed) * crossed)
     )
-    return _Fit(fixed, inverse, coefficients, max(left, 0.0), rank)
+    taken = float(np.sum((inverse @ of_cells) * of_cells))
+    least, rank = _within(fixed, cell)
+    residual = least / max(len(fixed.values) - rank, 1)
+    # the rank of what is fitted, of agencies, and of cells beyond both
+    cell_rank = rank - fixed.rank - agency_rank
+    beyond = float(fixed.left @ fixed.left) - explained - least
+    local = _ratio(beyond - residual * cell_rank, cells_trace - taken)
+    surplus = explained - residual * agency_rank - max(local, 0) * taken
+    return Components(residual, _ratio(surplus, float(np.trace(own))), local)
 
 
-def _explained(
-    base: _Fit, fixed: sparse.csr_matrix, agencies: np.ndarray, left: np.ndarray
-) -> float:
-    """Give how much of what is left the agencies explain."""
-    agency = one_hot(agencies)
-    cross = (fixed.T @ agency).toarray()
-    gram = (agency.T @ agency).toarray() - cross.T @ base.inverse @ cross
-    moments = agency.T @ left
-    return float(moments @ np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ moments)
+def _within(fixed: _Fixed, cell: sparse.csr_matrix) -> tuple[float, int]:
+    """Fit the adjustment and every cell: the squares left, and the rank of it all."""
+    size = _squares(cell)
+    crossed = (fixed.matrix.T @ cell).toarray()
+    means = sparse.diags(1 / size) @ cell.T
+    deviations = fixed.values - cell @ (means @ fixed.values)
+    gram = (fixed.matrix.T @ fixed.matrix).toarray() - (crossed / size) @ crossed.T
+    inverse, rank = _inverse(gram)
+    moments = fixed.matrix.T @ deviations
+    left = float(deviations @ deviations - moments @ inverse @ moments)
+    return left, rank + cell.shape[1]
 
 
-def _fixed_matrix(design: Design) -> sparse.csr_matrix:
-    rows = len(design.agencies)
-    constant = sparse.csr_matrix(np.ones((rows, 1)))
-    return sparse.hstack([constant, *map(_contrasts, design.fixed)]).tocsr()
-
-
-def _contrasts(codes: np.ndarray) -> sparse.csr_matrix:
-    """Leave out the first level, which the constant stands for."""
-    return one_hot(codes)[:, 1:]
+def _inverse(gram: np.ndarray) -> tuple[np.ndarray, int]:
+    """Give the pseudo-inverse of a Gram matrix, and its rank."""
+    values, vectors = np.linalg.eigh(gram)
+    is_kept = values > SAME_COLUMN * max(values[-1], 1.0)
+    kept = vectors[:, is_kept]
+    return (kept / values[is_kept]) @ kept.T, int(is_kept.sum())
 
 
 def _centring(agencies: np.ndarray, count: int) -> np.ndarray:
@@ -253,29 +278,15 @@ def _centring(agencies: np.ndarray, count: int) -> np.ndarray:
     return np.eye(count) - np.tile(share, (count, 1))
 
 
-def _shuffled(
-    agencies: np.ndarray, within: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    order = np.argsort(within, kind="stable")
-    drawn = np.lexsort((rng.random(len(within)), within))
-    shuffled = np.empty_like(agencies)
-    shuffled[order] = agencies[drawn]
-    return shuffled
+def _squares(matrix: sparse.csr_matrix) -> np.ndarray:
+    return np.asarray(matrix.power(2).sum(axis=0)).ravel()
 
 
-def _sums(matrix: sparse.csr_matrix) -> np.ndarray:
-    return np.asarray(matrix.sum(axis=0)).ravel()
+def _ratio(surplus: float, trace: float) -> float:
+    return surplus / trace if trace > LEAST_VARIANCE else 0.0
 
 
-def _positive(surplus: float, trace: float) -> float:
-    return max(surplus / trace, 0.0) if trace > LEAST_VARIANCE else 0.0
-
-
-def _least(sd: float) -> float:
-    return max(sd**2, LEAST_VARIANCE)
-
-
-def codes_of(values: Sequence[object]) -> tuple[np.ndarray, list[object]]:
+def codes_of(values: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """Number the levels of a factor, in order, and give the levels."""
     levels, codes = np.unique(np.asarray(values, dtype=object), return_inverse=True)
-    return codes, list(levels)
+    return codes, [str(level) for level in levels]
