@@ -22,7 +22,7 @@ from ml.valuation.backtest import (
 from ml.valuation.checkpoints import remove_checkpoints
 from ml.valuation.plots import MODEL_TITLES
 from ml.valuation.registration import code_fingerprint
-from ml.valuation.segments import ALL
+from ml.valuation.segments import totals_of
 from ml.valuation.tables import TABLE_COLUMNS, written
 from warehouse.errors import SlutprisError
 
@@ -49,9 +49,7 @@ class Report:
     @property
     def totals(self) -> list[dict[str, Any]]:
         """Figures per model over all months."""
-        return [
-            record for record in self.content["results"] if record["segment"] == ALL
-        ]
+        return totals_of(self.content["results"])
 
     @property
     def markdown(self) -> str:

@@ -25,9 +25,9 @@ from ml.valuation.report_sections import (
     overview,
     protocol_title,
     segment_tables,
-    totals_of,
     worst_misses,
 )
+from ml.valuation.segments import totals_of
 from ml.valuation.swedish import NBSP
 from ml.valuation.tables import written
 from ml.valuation.valuing import is_answered
@@ -124,8 +124,13 @@ def _all_figures(totals: list[Record], protocols: list[str], best: str) -> list[
     tables = []
     for protocol in protocols:
         records = [record for record in totals if record["protocol"] == protocol]
-        title = element("h3", protocol_title(protocol))
-        tables += [title, figures_table(records, best)]
+        made, title = figures_table(records, best), protocol_title(protocol)
+        is_headline = protocol == protocols[0]
+        tables += (
+            [element("h3", title), made]
+            if is_headline
+            else [element("details", element("summary", title), made)]
+        )
     return [_section("Alla mått", *tables)]
 
 

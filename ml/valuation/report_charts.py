@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from ml.valuation.markup import Markup, element
 from ml.valuation.swedish import swedish_number
 
-WIDTH, HEIGHT = 760, 300
+WIDTH, HEIGHT = 760, 250
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 46
 STEPS = (1, 2, 2.5, 5, 10)
 MOST_LABELS = 14
-SPREAD = 0.6
-"""How much of a label's room its points take."""
+SPREAD, POINT_ROOM = 0.6, 14
+"""How much of a label's room its points take at most, and how much each needs."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,9 @@ def _labels(labels: list[str]) -> list[Markup]:
 def _row(
     row: Series, number: int, rows: int, labels: int, scale: _Scale, *, lines: bool
 ) -> list[Markup]:
-    room = (WIDTH - LEFT - RIGHT) / labels * SPREAD
+    room = min((WIDTH - LEFT - RIGHT) / labels * SPREAD, POINT_ROOM * (rows - 1))
     # Side by side, so that no interval hides another.
-    aside = 0.0 if rows == 1 else room * (number / (rows - 1) - 0.5)
+    aside = 0.0 if rows == 1 or lines else room * (number / (rows - 1) - 0.5)
     placed = [
         (round(_x(position, labels) + aside, 1), point)
         for position, point in enumerate(row.points)

@@ -6,7 +6,7 @@ them, and the page around the sections (``report``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,13 +24,10 @@ from ml.valuation.report_tables import (
     paragraph,
     table,
 )
-from ml.valuation.segments import ALL
+from ml.valuation.segments import segments_of
 from ml.valuation.swedish import NBSP, swedish_number
 from ml.valuation.tables import written
 from ml.valuation.valuing import is_answered
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Record = dict[str, Any]
 
@@ -54,6 +51,7 @@ DIMENSION_TITLES = {
     "confidence_class": "Säkerhetsklass",
     "district": "Område",
 }
+LABELS = {"unknown": "okänd", "none": "inga"}
 FIGURE_COLUMNS = {
     "n": ("n", 0),
     "hit_rate_pct": ("svar %", 1),
@@ -91,6 +89,9 @@ SEGMENT_COLUMNS = {
 GOOD_COVERAGE_PCT = (88.0, 92.0)
 REFERENCE = "seed_recipe"
 MISSES = 20
+SHOWN_ID = 10
+"""Characters of a sale's id; some are long hashes."""
+
 OPEN_ROWS = 14
 """Longer tables of segments are folded."""
 
@@ -103,20 +104,6 @@ def model_title(name: str) -> str:
 def protocol_title(name: str) -> str:
     """Name a protocol for a reader."""
     return PROTOCOL_TITLES.get(name, name)
-
-
-def segments_of(
-    results: Iterable[Record], protocol: str, model: str, dimension: str
-) -> dict[str, Record]:
-    """Pick a model's records of one dimension, by the segment's label."""
-    prefix = f"{dimension}="
-    return {
-        record["segment"].removeprefix(prefix): record
-        for record in results
-        if record["protocol"] == protocol
-        and record["model"] == model
-        and record["segment"].startswith(prefix)
-    }
 
 
 def overview(totals: list[Record], best: str) -> Markup:
@@ -140,56 +127,55 @@ def overview(totals: list[Record], best: str) -> Markup:
 
 def figures_table(records: list[Record], best: str) -> Markup:
     """Tabulate every figure of one protocol, the ratio study with its bands."""
-    columns = FIGURE_COLUMNS
-    if any(record["coverage_90_pct"] is not None for record in records):
-        columns = columns | RANGE_COLUMNS
-    study_headings = [
-        band_heading(name, STUDY_COLUMNS[name][0]) for name in STUDY_COLUMNS
-    ]
-    main, study = [], []
+    is_ranged = any(record["coverage_90_pct"] is not None for record in records)
+    ranges = RANGE_COLUMNS if is_ranged else {}
+    errors, fairness = [], []
     for record in records:
         title = element("th", model_title(record["model"]), scope="row")
-        cells = [cell(record[k], digits) for k, (_, digits) in columns.items()]
+        cells = [cell(record[k], digits) for k, (_, digits) in FIGURE_COLUMNS.items()]
         banded = [
             banded_cell(name, record[name], digits)
             for name, (_, digits) in STUDY_COLUMNS.items()
         ]
+        banded += [cell(record[k], digits) for k, (_, digits) in ranges.items()]
         shown = _best_class(record["model"], best)
-        main.append(element("tr", title, *cells, class_=shown))
-        study.append(element("tr", title, *banded, class_=shown))
-    headings = [heading for heading, _ in columns.values()]
+        errors.append(element("tr", title, *cells, class_=shown))
+        fairness.append(element("tr", title, *banded, class_=shown))
+    study = [
+        band_heading(name, heading) for name, (heading, _) in STUDY_COLUMNS.items()
+    ]
+    study += [heading for heading, _ in ranges.values()]
     return joined(
-        table(["Modell", *headings], main),
-        table(["Kvotstudie, IAAO", *study_headings], study),
+        table(["Fel", *(heading for heading, _ in FIGURE_COLUMNS.values())], errors),
+        table(["Kvotstudie med IAAO-band; intervall", *study], fairness),
     )
 
 
 def differences_table(differences: list[Record]) -> Markup:
     """Tabulate what each model lacks to the best of its protocol, with intervals."""
-    rows = []
-    for found in differences:
-        is_sure = found["low"] > 0 or found["high"] < 0
-        rows.append(
-            element(
-                "tr",
-                element("th", model_title(found["model"]), scope="row"),
-                element("td", protocol_title(found["protocol"]), class_="text"),
-                element("td", model_title(found["other"]), class_="text"),
-                element("td", _METRICS[found["metric"]]),
-                cell(found["difference"], 2),
-                element("td", interval(found["low"], found["high"])),
-                element("td", interval(found["low_by_month"], found["high_by_month"])),
-                element("td", "ja" if is_sure else "nej"),
-                cell(found["n"], 0),
-            )
+    rows = [
+        element(
+            "tr",
+            element("th", model_title(found["model"]), scope="row"),
+            element("td", protocol_title(found["protocol"]), class_="text"),
+            element("td", model_title(found["other"]), class_="text"),
+            element("td", _METRICS[found["metric"]]),
+            cell(found["difference"], 2),
+            element("td", interval(found["low"], found["high"])),
+            element("td", interval(found["low_by_month"], found["high_by_month"])),
+            cell(found["n"], 0),
+            class_="best" if found["low"] > 0 or found["high"] < 0 else None,
         )
+        for found in differences
+    ]
     headings = ["Modell", "Protokoll", "Bäst", "Mått", "Skillnad", "95 %-intervall"]
-    headings += ["hela månader", "säker", "n"]
+    headings += ["hela månader", "n"]
     return joined(
         paragraph(
-            "Procentenheter sämre än protokollets bästa modell på samma försäljningar. "
-            "Intervallen är parvis bootstrap; i kolumnen hela månader dras månader i "
-            "stället för försäljningar, när de är minst sex."
+            "Procentenheter sämre än protokollets bästa modell på samma försäljningar; "
+            "i fetstil där intervallet utesluter noll. Intervallen är parvis "
+            "bootstrap; i kolumnen hela månader dras månader i stället för "
+            "försäljningar, när de är minst sex."
         ),
         table(headings, rows, text=(1, 2)),
     )
@@ -261,7 +247,7 @@ def segment_tables(results: list[Record], protocol: str, model: str) -> Markup:
         _segment_table(results, protocol, model, dimension)
         for dimension in DIMENSION_TITLES
     ]
-    return element("div", *tables, class_="pair")
+    return joined(*tables)
 
 
 def worst_misses(predictions: pd.DataFrame, model: str) -> Markup:
@@ -271,7 +257,7 @@ def worst_misses(predictions: pd.DataFrame, model: str) -> Markup:
     order = error_pct.abs().sort_values(ascending=False, kind="stable").index[:MISSES]
     listed = [_miss(rows.loc[at], float(error_pct[at])) for at in order]
     headings = ["Adress", "Område", "Såld", "m²", "Slutpris", "Värde", "Fel %", "Klass"]
-    return table([*headings, "Källa"], listed, text=(1,))
+    return table([*headings, "Källa"], listed, text=(1, 8))
 
 
 _METRICS = {"mape_pct": "MAPE", "mdape_pct": "MdAPE"}
@@ -282,7 +268,7 @@ def _miss(row: pd.Series, error_pct: float) -> Markup:
         row["city_district"] if pd.notna(row["city_district"]) else row["district"]
     )
     confidence = row["confidence_class"]
-    source = f"{row['platform']}:{row['source_id']}"
+    source = f"{row['platform']} {str(row['source_id'])[:SHOWN_ID]}"
     return element(
         "tr",
         element("th", _text(row["address"]), scope="row"),
@@ -293,7 +279,7 @@ def _miss(row: pd.Series, error_pct: float) -> Markup:
         element("td", f"{swedish_number(row['value_sek'])}{NBSP}kr"),
         cell(error_pct, 1),
         element("td", "–" if pd.isna(confidence) else str(confidence)),
-        element("td", link(row["url"], source)),
+        element("td", link(row["url"], source), class_="text"),
     )
 
 
@@ -311,7 +297,7 @@ def _segment_table(
     rows = [
         element(
             "tr",
-            element("th", label, scope="row"),
+            element("th", LABELS.get(label, label.replace(".", ",")), scope="row"),
             bar_cell(record["mape_pct"], worst),
             *([cell((reference.get(label) or {}).get("mape_pct"), 2)] * is_compared),
             *(cell(record[k], digits) for k, (_, digits) in SEGMENT_COLUMNS.items()),
@@ -320,7 +306,7 @@ def _segment_table(
     ]
     headings = ["", "MAPE %", *(["föreg. MAPE %"] * is_compared)]
     headings += [heading for heading, _ in SEGMENT_COLUMNS.values()]
-    made = table(headings, rows)
+    made = table(headings, rows, text=(1,))
     if len(rows) > OPEN_ROWS:
         summary = element("summary", f"Visa {len(rows)} områden")
         made = element("details", summary, made)
@@ -389,11 +375,6 @@ def _share_point(record: Record, key: str) -> Point | None:
 
 def _best_class(model: str, best: str) -> str | None:
     return "best" if model == best else None
-
-
-def totals_of(results: Iterable[Record]) -> list[Record]:
-    """Pick the records of all sales together."""
-    return [record for record in results if record["segment"] == ALL]
 
 
 def _text(value: str | float | None) -> str:

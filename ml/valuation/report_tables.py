@@ -42,10 +42,10 @@ def cell(figure: float | None, decimals: int) -> Markup:
 
 
 def bar_cell(figure: float | None, largest: float) -> Markup:
-    """Make a cell of a figure with a bar before it."""
-    width_rem = round(4 * (figure or 0) / largest, 2)
+    """Make a cell of a figure with a bar after it."""
+    width_rem = round(6 * (figure or 0) / largest, 2)
     bar = element("i", style=f"width:{width_rem}rem")
-    return element("td", bar, written(figure, 2), class_="barred")
+    return element("td", element("b", written(figure, 2)), bar, class_="barred")
 
 
 def banded_cell(name: str, figure: float | None, decimals: int) -> Markup:

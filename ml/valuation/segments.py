@@ -21,7 +21,7 @@ from ml.valuation.metrics import evaluate
 from ml.valuation.valuing import is_answered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ALL = "all"
 FIGURES = (
@@ -108,6 +108,25 @@ def figures_of(rows: pd.DataFrame) -> dict[str, Any]:
         figures |= _range_figures(answered, actual, value)
     # JSON has no NaN: R² of one sale is null.
     return {k: None if v != v else v for k, v in figures.items()}
+
+
+def totals_of(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Pick the records of all sales together."""
+    return [record for record in results if record["segment"] == ALL]
+
+
+def segments_of(
+    results: Iterable[dict[str, Any]], protocol: str, model: str, dimension: str
+) -> dict[str, dict[str, Any]]:
+    """Pick a model's records of one dimension, by the segment's label."""
+    prefix = f"{dimension}="
+    return {
+        record["segment"].removeprefix(prefix): record
+        for record in results
+        if record["protocol"] == protocol
+        and record["model"] == model
+        and record["segment"].startswith(prefix)
+    }
 
 
 def _range_figures(

@@ -11,7 +11,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
-from ml.valuation.segments import ALL
+from ml.valuation.segments import totals_of
 from ml.valuation.swedish import swedish_number
 
 TABLE_COLUMNS = {
@@ -31,7 +31,7 @@ TABLE_COLUMNS = {
 
 def results_tables(results: list[dict[str, Any]]) -> list[Table]:
     """Lay out the figures over all months: a table per protocol, a row per model."""
-    whole = [record for record in results if record["segment"] == ALL]
+    whole = totals_of(results)
     protocols = dict.fromkeys(record["protocol"] for record in whole)
     return [
         _table([record for record in whole if record["protocol"] == protocol])
