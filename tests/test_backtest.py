@@ -20,6 +20,7 @@ from ml.valuation.backtest import (
     run_backtest,
 )
 from ml.valuation.metrics import evaluate
+from ml.valuation.models import MODELS
 from warehouse.errors import SlutprisError
 from warehouse.settings import Settings
 from warehouse.store import connect
@@ -115,6 +116,52 @@ def test_figures_are_those_of_the_predictions(backtest: Backtest) -> None:
     assert record["mode"] == "before_listing"
     assert record["protocol"] == "rolling_monthly"
     assert figures.items() <= record.items()
+
+
+class RangedMedian:
+    """Values every home at one price, with a range; refuses the smallest homes."""
+
+    def __init__(self, *_arguments: object, **_more: object) -> None:
+        self.name = "ranged"
+
+    def fit(self, sales: pd.DataFrame) -> RangedMedian:
+        self.value_sek = sales["sold_price_sek"].median()
+        return self
+
+    def valuations(self, features: pd.DataFrame) -> pd.DataFrame:
+        is_small = features["living_area_m2"] < 30
+        return pd.DataFrame(
+            {
+                "value_sek": self.value_sek,
+                "low_sek": self.value_sek / 2,
+                "high_sek": self.value_sek * 2,
+                "confidence_class": 3,
+                "fsd_pct": 30.0,
+                "refusal_reason": is_small.map({True: "too small", False: None}),
+            },
+            index=features.index,
+        )
+
+
+def test_model_with_ranges_of_its_own_is_asked_for_them(
+    monkeypatch: pytest.MonkeyPatch, sales: pd.DataFrame
+) -> None:
+    monkeypatch.setitem(MODELS, "ranged", RangedMedian)
+    plan = Plan(start=APRIL, end=JUNE, models=("ranged",))
+
+    backtest = run_backtest(marts_of(sales), plan, SETTINGS)
+
+    rows = backtest.predictions
+    is_small = rows["living_area_m2"] < 30
+    assert np.allclose(rows["high_sek"], rows["value_sek"] * 2)
+    assert (rows["refusal_reason"] == "too small").equals(is_small)
+    assert set(rows["confidence_class"]) == {3}
+    whole = backtest.results[0]
+    assert whole["hit_rate_pct"] == pytest.approx(100 * (~is_small).mean())
+    assert whole["n"] == (~is_small).sum()
+    assert whole["mean_width_pct"] == pytest.approx(150)
+    assert whole["coverage_90_pct"] != whole["plain_coverage_90_pct"]
+    assert "confidence_class=3" in {r["segment"] for r in backtest.results}
 
 
 def test_report_is_strict_json_with_its_provenance(backtest: Backtest) -> None:
