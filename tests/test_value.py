@@ -7,15 +7,18 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import duckdb
+import pandas as pd
 import pytest
 from tiny_market import RESIDUALS, publish_market, register_model
 
-from ml.valuation.places import AddressNotFoundError
+from ml.valuation.places import AddressNotFoundError, build_gazetteer
 from ml.valuation.price_levels import other_dates
 from ml.valuation.request import InvalidRequestError, ValuationRequest
+from ml.valuation.serving_path import HomeAtDate, ServingPath
 from ml.valuation.value import Valuer
 from ml.valuation.value_command import main
 from warehouse.errors import SlutprisError
+from warehouse.serving import open_snapshot
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -254,6 +257,38 @@ def test_arguments_that_do_not_fit_are_refused(arguments: list[str], said: str) 
 def test_without_a_snapshot_the_command_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(SlutprisError, match="make demo"):
         Valuer(Settings(data_dir=tmp_path))
+
+
+def test_a_warm_valuer_says_the_same(settings: Settings, valuer: Valuer) -> None:
+    warm = Valuer(settings)
+    warm.warm(["xgboost"])
+    for asked in (
+        request(),
+        request(address="hornsg. 11", rooms=3, date="2026-11-20"),
+        request(address="Sveavägen 11", date="2010-01-01", floor=2.0),
+    ):
+        either = [each.value(asked).model_dump() for each in (valuer, warm)]
+        for valuation in either:
+            del valuation["latency_ms"]
+        assert either[0] == either[1]
+    with pytest.raises(AddressNotFoundError):
+        warm.value(request(address="Okändgatan 1"))
+
+
+def test_a_warm_path_gives_duckdb_s_frame(settings: Settings) -> None:
+    with open_snapshot(settings.serving_dir) as snapshot:
+        build_gazetteer(snapshot.connection)
+        cold, warm = ServingPath(snapshot), ServingPath(snapshot)
+        warm.warm()
+        warm.warm()
+        asked = request(date="2026-11-20")
+        place = cold.places(snapshot.connection, [asked.address])[0]
+        assert place is not None
+        days = (asked.date, date(2021, 1, 1), date(2010, 1, 1))
+        homes = [HomeAtDate(asked, place, day) for day in days]
+        expected = cold.features(snapshot.connection, homes)
+        frame = warm.features(snapshot.connection, homes)
+        pd.testing.assert_frame_equal(frame, expected)
 
 
 BATCH = """\

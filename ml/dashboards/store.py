@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_args
@@ -156,7 +157,10 @@ class City:
 def _valuer(settings: Settings, snapshot_id: str, models: tuple[str, ...]) -> Valuer:
     # the arguments are what a valuer is stale without
     del snapshot_id, models
-    return Valuer(settings)
+    valuer = Valuer(settings)
+    # The first visitors wait for DuckDB rather than for this.
+    threading.Thread(target=valuer.warm, name="warm-valuer").start()
+    return valuer
 
 
 def warm_valuer(settings: Settings) -> Valuer:

@@ -8,6 +8,8 @@ reading their answers. What does not: the SQL of features (dbt's), and models.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import threading
 from contextlib import contextmanager
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     import duckdb
+    from pandas.api.extensions import ExtensionArray, ExtensionDtype
 
     from ml.valuation.places import Place
     from ml.valuation.request import ValuationRequest
@@ -70,6 +73,12 @@ _ARROW_TYPES = {
 FEATURE_REQUEST_SCHEMA = pa.schema(
     {name: _ARROW_TYPES[duckdb_type] for name, duckdb_type in REQUEST_TYPES.items()}
 )
+NULLABLE_TYPES: dict[str, ExtensionDtype] = {
+    "int": pd.Int64Dtype(),
+    "bool": pd.BooleanDtype(),
+}
+"""Pandas' types of columns that hold NULL; without NULL they are NumPy's."""
+
 FEATURES_SQL = "select * from marts.features_of({requests})"
 REQUESTS = "feature_requests"
 
@@ -125,6 +134,7 @@ class ServingPath:
             programs.load()
             self._compiled = compiled
             self._is_warm = True
+            _leave_to_stay()
 
     def features(
         self, connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
@@ -171,6 +181,19 @@ class ServingPath:
             int(known.pop("request_id")): spelt_right(known, self._uncertainty_m)
             for known in _records(program.ask(rows))
         }
+
+
+def _leave_to_stay() -> None:
+    """Keep the garbage collector from walking all that is loaded, again and again.
+
+    It would stop every hundredth answer for a tenth of a second. What was left before
+    is looked at once more, so that a path that was dropped since is freed.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    atexit.unregister(gc.unfreeze)
+    atexit.register(gc.unfreeze)
 
 
 def _program(programs: Programs, query: str, requests: str) -> Program | None:
@@ -241,13 +264,15 @@ def _frame(
     )
 
 
-def _series(values: list[Any], kind: str) -> np.ndarray:
+def _series(values: list[Any], kind: str) -> np.ndarray | ExtensionArray:
     if kind == "date":
         return np.array(values, dtype="datetime64[us]")
-    if kind == "float" or (kind == "int" and None in values):
+    if kind == "float":
         return np.array(values, dtype="float64")
-    if kind in {"int", "bool"} and None not in values:
-        return np.array(values, dtype="int64" if kind == "int" else "bool")
+    if kind in NULLABLE_TYPES and None in values:
+        return pd.Series(values, dtype=NULLABLE_TYPES[kind]).array
+    if kind in NULLABLE_TYPES:
+        return np.array(values, dtype=kind)
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

@@ -194,10 +194,13 @@ def _literal(node: Node) -> Code:
 
 def _folded(node: Node, scope: Scope) -> Code:
     """Let DuckDB compute what is the same each time."""
-    row = scope.connection.execute(
-        written(scope.connection, selecting(node | {"alias": ""}))
-    ).fetchone()
-    return constant_code(row[0] if row else None)
+    query = written(scope.connection, selecting(node | {"alias": "value"}))
+    ((value, column_type),) = scope.connection.execute(
+        f"select value, typeof(value) from ({query})"
+    ).fetchall()
+    if value is None:
+        return Code("None", CASTS.get(column_type, "null"), is_nullable=True)
+    return constant_code(value)
 
 
 def _column(node: Node, scope: Scope) -> Code:

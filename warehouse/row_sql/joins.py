@@ -170,7 +170,7 @@ def _join_equal(
 ) -> Joined:
     writer = left.writer
     keys = ", ".join(column.name for column in condition.ours)
-    ours, theirs = writer.positions(f"pairs({_lookup(right, condition, left)}, {keys})")
+    ours, theirs = writer.positions(f"{_lookup(right, condition, left)}.pairs({keys})")
     if condition.rest:
         ours, theirs = _kept(left, right, alias, condition, ours, theirs)
     if join_type == "INNER":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from functools import reduce
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
 Positions = list[int]
 Pairs = tuple[Positions, Positions]
-
-
-class Lookup(Protocol):
-    """Finds rows by keys: an index of a stored table, or one made on the way."""
-
-    def rows(self, keys: Sequence[Any]) -> Sequence[int]:
-        """Give the rows with these keys."""
-        ...
 
 
 class Grouped:
@@ -38,20 +30,15 @@ class Grouped:
             if None not in keys:
                 self._rows.setdefault(keys, []).append(position)
 
-    def rows(self, keys: Sequence[Any]) -> Sequence[int]:
-        """Give the rows with these keys."""
-        return self._rows.get(tuple(keys), ())
-
-
-def pairs(lookup: Lookup, *keys: Sequence[Any]) -> Pairs:
-    """Pair each row with the rows that have its keys."""
-    ours: Positions = []
-    theirs: Positions = []
-    for position, wanted in enumerate(zip(*keys, strict=True)):
-        found = lookup.rows(wanted)
-        ours.extend(repeat(position, len(found)))
-        theirs.extend(found)
-    return ours, theirs
+    def pairs(self, *keys: Sequence[Any]) -> Pairs:
+        """Pair the position of each row asked with the rows that have its keys."""
+        ours: Positions = []
+        theirs: Positions = []
+        for position, wanted in enumerate(zip(*keys, strict=True)):
+            found = self._rows.get(wanted, ())
+            ours.extend(repeat(position, len(found)))
+            theirs.extend(found)
+        return ours, theirs
 
 
 def newest(

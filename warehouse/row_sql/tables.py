@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class StoredColumn:
     """One column: values by row, and which of them are NULL (None: none is)."""
 
     kind: str
-    values: Sequence[Any] = ()
+    values: Any = ()
     nulls: Sequence[int] | None = None
 
 
@@ -90,18 +91,17 @@ class StoredTable:
             column.values, column.nulls = _stored(column.kind, table.column(name))
 
 
-def _stored(
-    kind: str, column: pa.ChunkedArray
-) -> tuple[Sequence[Any], Sequence[int] | None]:
+def _stored(kind: str, column: pa.ChunkedArray) -> tuple[Any, Sequence[int] | None]:
     """Keep numbers unboxed and equal texts once."""
     if kind in {"map", "bool"}:
         values = column.to_pylist()
-        return [dict(v) if kind == "map" and v is not None else v for v in values], None
+        maps = [dict(v) if kind == "map" and v is not None else v for v in values]
+        return _objects(maps), None
     if kind == "str":
         encoded = column.combine_chunks().dictionary_encode()
-        texts = [*encoded.dictionary.to_pylist(), None]
-        codes = pc.fill_null(encoded.indices, len(texts) - 1).to_pylist()
-        return [texts[code] for code in codes], None
+        texts = _objects([*encoded.dictionary.to_pylist(), None])
+        codes = pc.fill_null(encoded.indices, len(texts) - 1)
+        return texts[codes.to_numpy(zero_copy_only=False)], None
     arrow_type = {"float": pa.float64(), "int": pa.int64(), "date": pa.int32()}[kind]
     numbers = column.combine_chunks().cast(arrow_type)
     values = pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False).data
@@ -109,6 +109,13 @@ def _stored(
         return values, None
     nulls = numbers.is_null().to_numpy(zero_copy_only=False)
     return values, nulls.astype(np.uint8).data
+
+
+def _objects(values: list[Any]) -> np.ndarray:
+    """Keep objects where the garbage collector does not walk them, answer by answer."""
+    objects = np.empty(len(values), dtype=object)
+    objects[:] = values
+    return objects
 
 
 class Index:
@@ -130,7 +137,7 @@ class Index:
     def build(self) -> None:
         """Order the rows; the table must be loaded."""
         rows = np.flatnonzero(self._complete())
-        codes = [_codes(column.values, rows) for column in self._columns]
+        codes = [_codes(column, rows) for column in self._columns]
         order = np.lexsort(codes[::-1]) if codes else np.arange(len(rows))
         self._order = rows[order].astype(np.int32).data
         self._starts = [0, len(rows)]
@@ -153,12 +160,8 @@ class Index:
         for column in self._columns:
             if column.nulls is not None:
                 complete &= np.asarray(column.nulls) == 0
-            elif isinstance(column.values, list):
-                complete &= np.fromiter(
-                    (value is not None for value in column.values),
-                    dtype=bool,
-                    count=len(column.values),
-                )
+            elif isinstance(column.values, np.ndarray):
+                complete &= column.values != np.array(None)
         return complete
 
     def _range(self, keys: Sequence[Any]) -> tuple[int, int]:
@@ -169,18 +172,48 @@ class Index:
         if group < 0:
             return 0, 0
         low, high = self._starts[group], self._starts[group + 1]
-        for column, key in zip(self._columns[1:], keys[1:], strict=False):
-            if key is None:
-                return 0, 0
-            value_of = column.values.__getitem__
-            low = bisect_left(self._order, key, low, high, key=value_of)
-            high = bisect_right(self._order, key, low, high, key=value_of)
+        for place in range(1, len(keys)):
+            if low == high:
+                break
+            low, high = self._narrowed(place, keys[place], low, high)
         return low, high
 
-    def rows(self, keys: Sequence[Any]) -> Sequence[int]:
-        """Give the rows with these keys."""
-        low, high = self._range(keys)
-        return self._order[low:high]
+    def _narrowed(
+        self,
+        place: int,
+        key: Any,  # noqa: ANN401
+        low: int,
+        high: int,
+    ) -> tuple[int, int]:
+        """Give where within a range the rows with one more key begin and end."""
+        if key is None:
+            return 0, 0
+        order, value_of = self._order, self._columns[place].values.__getitem__
+        if type(key) is int:
+            # Ranks count up by one, so that the row is where it would be in a row.
+            guess = low + key - value_of(order[low])
+            is_inside = low < guess < high - 1 and value_of(order[guess]) == key
+            if is_inside and (
+                value_of(order[guess - 1]) < key < value_of(order[guess + 1])
+            ):
+                return guess, guess + 1
+        low = bisect_left(order, key, low, high, key=value_of)
+        return low, bisect_right(order, key, low, high, key=value_of)
+
+    def pairs(self, *keys: Sequence[Any]) -> tuple[list[int], list[int]]:
+        """Pair the position of each row asked with the rows that have its keys."""
+        ours: list[int] = []
+        theirs: list[int] = []
+        order, range_of = self._order, self._range
+        for position, wanted in enumerate(zip(*keys, strict=True)):
+            low, high = range_of(wanted)
+            if high - low == 1:
+                ours.append(position)
+                theirs.append(order[low])
+            elif low < high:
+                ours.extend(repeat(position, high - low))
+                theirs.extend(order[low:high])
+        return ours, theirs
 
     def newest(self, keys: Sequence[Any], day: Any, *, or_equal: bool) -> int:  # noqa: ANN401
         """Give the newest row with these keys known by (or before) a day; -1: none."""
@@ -193,10 +226,11 @@ class Index:
         return self._order[found] if found >= low else -1
 
 
-def _codes(values: Sequence[Any], rows: np.ndarray) -> np.ndarray:
+def _codes(column: StoredColumn, rows: np.ndarray) -> np.ndarray:
     """Give numbers that are ordered as the values of the rows are."""
-    if isinstance(values, list):
-        chosen = np.array([values[row] for row in rows.tolist()], dtype=object)
+    values = column.values
+    if isinstance(values, np.ndarray):
+        chosen = values[rows].tolist()
         distinct = {value: code for code, value in enumerate(sorted(set(chosen)))}
         return np.fromiter(
             (distinct[value] for value in chosen), dtype=np.int64, count=len(chosen)
