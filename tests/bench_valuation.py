@@ -1,8 +1,8 @@
 """What valuations cost: latency, batches, training, and AutoGluon's accuracy for time.
 
-Run ``python tests/bench_valuation.py`` (part of ``make bench``), or parts of it, as
-``--sizes 50k 1m --parts latency batch --folder DIR``, which builds each size once below
-DIR and uses it again. Every measurement is a process of its own with one thread; CPU time
+Run ``python tests/bench_valuation.py`` (part of ``make bench``), or parts of it:
+``--sizes 50k 1m --parts latency batch``; with ``--folder DIR`` each size is built once
+and used again. Every measurement is a process of its own with one thread; CPU time
 stands beside the time that passed, since machines are shared.
 """
 

@@ -168,13 +168,11 @@ class Index:
         """Give where in the order the rows with these keys begin and end."""
         if not self._has_first:
             return 0, len(self._order)
-        group = self._group_of.get(keys[0], -1)
-        if group < 0:
+        group = self._group_of.get(keys[0])
+        if group is None:
             return 0, 0
         low, high = self._starts[group], self._starts[group + 1]
         for place in range(1, len(keys)):
-            if low == high:
-                break
             low, high = self._narrowed(place, keys[place], low, high)
         return low, high
 
@@ -186,7 +184,7 @@ class Index:
         high: int,
     ) -> tuple[int, int]:
         """Give where within a range the rows with one more key begin and end."""
-        if key is None:
+        if key is None or low == high:
             return 0, 0
         order, value_of = self._order, self._columns[place].values.__getitem__
         if type(key) is int:
@@ -200,13 +198,20 @@ class Index:
         low = bisect_left(order, key, low, high, key=value_of)
         return low, bisect_right(order, key, low, high, key=value_of)
 
-    def pairs(self, *keys: Sequence[Any]) -> tuple[list[int], list[int]]:
+    def pairs(
+        self, first: Sequence[Any], *further: Sequence[Any]
+    ) -> tuple[list[int], list[int]]:
         """Pair the position of each row asked with the rows that have its keys."""
         ours: list[int] = []
         theirs: list[int] = []
-        order, range_of = self._order, self._range
-        for position, wanted in enumerate(zip(*keys, strict=True)):
-            low, high = range_of(wanted)
+        order, starts, group_of = self._order, self._starts, self._group_of.get
+        for position, key in enumerate(first):
+            group = group_of(key)
+            if group is None:
+                continue
+            low, high = starts[group], starts[group + 1]
+            for place, keys in enumerate(further, start=1):
+                low, high = self._narrowed(place, keys[position], low, high)
             if high - low == 1:
                 ours.append(position)
                 theirs.append(order[low])
