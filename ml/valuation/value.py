@@ -142,9 +142,7 @@ class Valuer:
         started = time.perf_counter()
         served = self.served_model(request.model)
         connection = self.connection()
-        place = self._path.places(connection, [request.address])[0]
-        if place is None:
-            raise _not_found(connection, request)
+        place = self._place(connection, request)
         others = other_dates(request.date)
         homes = [
             HomeAtDate(request, place, date)
@@ -161,10 +159,7 @@ class Valuer:
             is_extrapolation=self._levels.is_extrapolation(request.date),
             price_index_period_start=self._levels.period_start(request.date),
             assumed_economy=assumed_economy(features.iloc[0]),
-            at_other_dates=[
-                self._value_at_date(when, date, other, value_sek)
-                for (when, date), other in zip(others.items(), other_sek, strict=True)
-            ],
+            at_other_dates=self._at_other_dates(others, other_sek, value_sek),
             place=place,
             comparables=self._path.comparables(connection, homes[0]),
             request=request,
@@ -201,6 +196,14 @@ class Valuer:
             for position, request in enumerate(requests)
         ]
 
+    def _place(
+        self, connection: duckdb.DuckDBPyConnection, request: ValuationRequest
+    ) -> Place:
+        place = self._path.places(connection, [request.address])[0]
+        if place is None:
+            raise _not_found(connection, request)
+        return place
+
     def _value_located(
         self,
         connection: duckdb.DuckDBPyConnection,
@@ -230,17 +233,20 @@ class Valuer:
             model_version=served.version.version,
         )
 
-    def _value_at_date(
-        self, when: When, date: dt.date, other_sek: float, value_sek: float
-    ) -> ValueAtDate:
-        return ValueAtDate(
-            when=when,
-            date=date,
-            value_sek=round(other_sek),
-            difference_sek=round(other_sek - value_sek),
-            difference_pct=round(100 * (other_sek / value_sek - 1), 1),
-            is_extrapolation=self._levels.is_extrapolation(date),
-        )
+    def _at_other_dates(
+        self, dates: dict[When, dt.date], other_sek: list[float], value_sek: float
+    ) -> list[ValueAtDate]:
+        return [
+            ValueAtDate(
+                when=when,
+                date=date,
+                value_sek=round(other),
+                difference_sek=round(other - value_sek),
+                difference_pct=round(100 * (other / value_sek - 1), 1),
+                is_extrapolation=self._levels.is_extrapolation(date),
+            )
+            for (when, date), other in zip(dates.items(), other_sek, strict=True)
+        ]
 
 
 def _not_found(
