@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from ml.valuation.places import Place
     from warehouse.settings import Settings
 
 __all__ = ["PlainValue", "Valuation", "ValueAtDate", "Valuer", "When"]
