@@ -223,8 +223,10 @@ def test_past_sales_get_the_marts_values_from_the_compiled_serving_path(
         "where schema_name = 'marts' and function_type = 'table_macro'"
     ).fetchall()
     programs = Programs(marts, REQUEST_TYPES, dict(macros))
-    features = programs.compiled(FEATURES_SQL.format(requests="requests"))
-    comparables = programs.compiled(COMPARABLES_SQL.format(requests="requests"))
+    program = programs.compiled(
+        FEATURES_SQL.format(requests="requests"),
+        COMPARABLES_SQL.format(requests="requests"),
+    )
     programs.load()
     sales = rows_of(
         marts,
@@ -232,7 +234,7 @@ def test_past_sales_get_the_marts_values_from_the_compiled_serving_path(
         "from marts.sales order by sale_id",
     )
 
-    served = features.ask(sales)
+    served, compared = program.ask(sales)
 
     in_mart = f"select * exclude ({LABELS}) from marts.sale_features"
     expected = {str(row.pop("sale_id")): row for row in rows_of(marts, in_mart)}
@@ -242,7 +244,7 @@ def test_past_sales_get_the_marts_values_from_the_compiled_serving_path(
         sale_id = row.pop("request_id")
         assert row == expected[str(sale_id)]
     used = marts.execute("select count(*) from marts.sale_comparables").fetchone()
-    assert len(comparables.ask(sales)["sale_id"]) == (used or [0])[0]
+    assert len(compared["sale_id"]) == (used or [0])[0]
 
 
 def rows_of(

@@ -86,13 +86,13 @@ def snapshot() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def compiled(connection: duckdb.DuckDBPyConnection, query: str) -> Program:
+def compiled(connection: duckdb.DuckDBPyConnection, *queries: str) -> Program:
     macros = connection.execute(
         "select function_name, macro_definition from duckdb_functions() "
         "where schema_name = 'marts' and function_type = 'table_macro'"
     ).fetchall()
     programs = Programs(connection, REQUEST_TYPES, dict(macros))
-    program = programs.compiled(query)
+    program = programs.compiled(*queries)
     programs.load()
     return program
 
@@ -102,7 +102,7 @@ def check(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     cursor = connection.execute(query.replace("query_table(requests)", "requests"))
     names = [column[0].lower() for column in cursor.description or []]
     expected = cursor.fetchall()
-    answer = compiled(connection, query).ask(REQUESTS)
+    (answer,) = compiled(connection, query).ask(REQUESTS)
     assert list(answer) == names
     rows = list(zip(*answer.values(), strict=True))
     assert sorted(map(repr, rows)) == sorted(map(repr, expected))
@@ -269,7 +269,20 @@ def test_no_request_and_no_sale_give_no_row(
     snapshot: duckdb.DuckDBPyConnection,
 ) -> None:
     program = compiled(snapshot, QUERIES["grouped"])
-    assert not any(program.ask([]).values())
+    assert not any(program.ask([])[0].values())
     snapshot.execute("delete from marts.sales")
     empty = compiled(snapshot, QUERIES["as of, or none"])
-    assert empty.ask(REQUESTS)["sale_id"] == [None] * len(REQUESTS)
+    assert empty.ask(REQUESTS)[0]["sale_id"] == [None] * len(REQUESTS)
+
+
+def test_queries_share_what_they_have_in_common(
+    snapshot: duckdb.DuckDBPyConnection,
+) -> None:
+    grouped, again = (
+        QUERIES["grouped"],
+        f"select * from ({QUERIES['grouped']}) as again",
+    )
+    alone = compiled(snapshot, grouped)
+    both = compiled(snapshot, grouped, again)
+    assert both.ask(REQUESTS) == alone.ask(REQUESTS) * 2
+    assert both.source.count("\n") == alone.source.count("\n")

@@ -80,6 +80,7 @@ NULLABLE_TYPES: dict[str, ExtensionDtype] = {
 """Pandas' types of columns that hold NULL; without NULL they are NumPy's."""
 
 FEATURES_SQL = "select * from marts.features_of({requests})"
+OF_THE_FIRST = "where compared.request_id = '0'"
 REQUESTS = "feature_requests"
 
 
@@ -92,10 +93,18 @@ class HomeAtDate(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Features of homes, a row each in their order; comparables of the first one."""
+
+    features: pd.DataFrame
+    comparables: list[ComparableSale]
+
+
+@dataclass(frozen=True)
 class _Compiled:
-    features: Program | None
-    comparables: Program | None
-    places: Program | None
+    answer: Program | None = None
+    features: Program | None = None
+    places: Program | None = None
 
 
 class ServingPath:
@@ -106,7 +115,7 @@ class ServingPath:
 
     def __init__(self, snapshot: OpenSnapshot) -> None:
         self._snapshot = snapshot
-        self._compiled = _Compiled(None, None, None)
+        self._compiled = _Compiled()
         self._lock = threading.Lock()
         self._is_warm = False
         self._uncertainty_m = exact_uncertainty_m(snapshot.connection.cursor())
@@ -127,41 +136,46 @@ class ServingPath:
                 {each.name: each.definition for each in macros},
             )
             compiled = _Compiled(
-                features=_program(programs, FEATURES_SQL, "requests"),
-                comparables=_program(programs, COMPARABLES_SQL, "requests"),
-                places=_program(programs, SPELT_RIGHT_SQL, "query_table(requests)"),
+                answer=_program(
+                    programs,
+                    FEATURES_SQL.format(requests="requests"),
+                    f"{COMPARABLES_SQL.format(requests='requests')} {OF_THE_FIRST}",
+                ),
+                features=_program(programs, FEATURES_SQL.format(requests="requests")),
+                places=_program(
+                    programs, SPELT_RIGHT_SQL.format(requests="query_table(requests)")
+                ),
             )
             programs.load()
             self._compiled = compiled
             self._is_warm = True
             _leave_to_stay()
 
+    def answer(
+        self, connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
+    ) -> Answer:
+        """Compute the features of homes, and the comparables of the first of them."""
+        program = self._compiled.answer
+        if program is None or len(homes) > COMPILED_ROWS:
+            return Answer(
+                self.features(connection, homes), _comparables(connection, homes[0])
+            )
+        features, comparables = program.ask(_request_rows(homes))
+        return Answer(
+            _frame(features, program.kinds[0]), heaviest_first(_records(comparables))
+        )
+
     def features(
         self, connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
     ) -> pd.DataFrame:
         """Compute the features of homes, a row each, in their order."""
-        rows = [_request_row(position, home) for position, home in enumerate(homes)]
         program = self._compiled.features
-        if program is not None and len(rows) <= COMPILED_ROWS:
-            return _frame(program.ask(rows), program.kinds)
-        with _registered(connection, rows) as requests:
+        if program is not None and len(homes) <= COMPILED_ROWS:
+            return _frame(program.ask(_request_rows(homes))[0], program.kinds[0])
+        with _registered(connection, homes) as requests:
             return connection.execute(
                 f"{FEATURES_SQL.format(requests=requests)} order by request_id::integer"
             ).df()
-
-    def comparables(
-        self, connection: duckdb.DuckDBPyConnection, home: HomeAtDate
-    ) -> list[ComparableSale]:
-        """Give the sales a home's features were made of, heaviest first."""
-        rows = [_request_row(0, home)]
-        program = self._compiled.comparables
-        if program is not None:
-            return heaviest_first(_records(program.ask(rows)))
-        with _registered(connection, rows) as requests:
-            cursor = connection.execute(COMPARABLES_SQL.format(requests=requests))
-            names = [column[0] for column in cursor.description or []]
-            records = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        return heaviest_first(records)
 
     def places(
         self, connection: duckdb.DuckDBPyConnection, addresses: Sequence[str]
@@ -179,7 +193,7 @@ class ServingPath:
         ]
         return {
             int(known.pop("request_id")): spelt_right(known, self._uncertainty_m)
-            for known in _records(program.ask(rows))
+            for known in _records(program.ask(rows)[0])
         }
 
 
@@ -196,15 +210,27 @@ def _leave_to_stay() -> None:
     atexit.register(gc.unfreeze)
 
 
-def _program(programs: Programs, query: str, requests: str) -> Program | None:
-    """Compile a query; DuckDB answers what cannot be compiled, and that is told."""
+def _program(programs: Programs, *queries: str) -> Program | None:
+    """Compile queries; DuckDB answers what cannot be compiled, and that is told."""
     try:
-        return programs.compiled(query.format(requests=requests))
+        return programs.compiled(*queries)
     except UnsupportedSqlError as error:
-        logger.warning(
-            "not compiled (%s), so DuckDB answers, slowly: %s", error, query.strip()
-        )
+        logger.warning("not compiled (%s); DuckDB answers, slowly: %s", error, queries)
         return None
+
+
+def _comparables(
+    connection: duckdb.DuckDBPyConnection, home: HomeAtDate
+) -> list[ComparableSale]:
+    with _registered(connection, [home]) as requests:
+        cursor = connection.execute(COMPARABLES_SQL.format(requests=requests))
+        names = [column[0] for column in cursor.description or []]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return heaviest_first(rows)
+
+
+def _request_rows(homes: Sequence[HomeAtDate]) -> list[dict[str, Any]]:
+    return [_request_row(position, home) for position, home in enumerate(homes)]
 
 
 def _request_row(position: int, home: HomeAtDate) -> dict[str, Any]:
@@ -230,10 +256,10 @@ def _request_row(position: int, home: HomeAtDate) -> dict[str, Any]:
 
 @contextmanager
 def _registered(
-    connection: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]
+    connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
 ) -> Generator[str]:
     """Put requests where the snapshot's macros can read them, by name."""
-    table = pa.Table.from_pylist(list(rows), schema=FEATURE_REQUEST_SCHEMA)
+    table = pa.Table.from_pylist(_request_rows(homes), schema=FEATURE_REQUEST_SCHEMA)
     connection.register(REQUESTS, table)
     try:
         yield f"'{REQUESTS}'"

@@ -149,7 +149,8 @@ class Valuer:
             HomeAtDate(request, place, date)
             for date in (request.date, *others.values())
         ]
-        features = self._path.features(connection, homes)
+        answer = self._path.answer(connection, homes)
+        features = answer.features
         value_sek, *other_sek = served.model.predict(features).tolist()
         low_sek, high_sek = served.range_sek(value_sek)
         return Valuation(
@@ -162,7 +163,7 @@ class Valuer:
             assumed_economy=assumed_economy(features.iloc[0]),
             at_other_dates=self._at_other_dates(others, other_sek, value_sek),
             place=place,
-            comparables=self._path.comparables(connection, homes[0]),
+            comparables=answer.comparables,
             request=request,
             model=request.model,
             model_version=served.version.version,

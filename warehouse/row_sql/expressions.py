@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import count
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
 from warehouse.row_sql.scalars import as_days
@@ -43,8 +43,6 @@ CASTS = {
     "INTEGER": "int",
     "DATE": "date",
 }
-
-_temporary = count()
 
 
 @dataclass(frozen=True)
@@ -113,6 +111,11 @@ def compiled(node: Node, scope: Scope) -> Code:
     return compile_node(node, scope)
 
 
+def temporary(part: Code) -> str:
+    """Name the value of a part: equal parts have one name, so equal lines are equal."""
+    return f"t_{blake2b(part.text.encode(), digest_size=8).hexdigest()}"
+
+
 def unless_null(parts: Sequence[Code], text: str, kind: str) -> Code:
     """Compute ``text`` of the parts, as ``{0}``, ``{1}`` …; NULL where one is NULL."""
     columns = _columns(parts)
@@ -122,7 +125,7 @@ def unless_null(parts: Sequence[Code], text: str, kind: str) -> Code:
     for part in parts:
         name = part.text
         if part.is_nullable and not name.isidentifier():
-            name = f"t{next(_temporary)}"
+            name = temporary(part)
             tests.append(f"({name} := {part.text}) is None")
         elif part.is_nullable:
             tests.append(f"{name} is None")
@@ -236,7 +239,7 @@ def _conjunction(node: Node, scope: Scope) -> Code:
     if not any(part.is_nullable for part in parts):
         text = f" {word} ".join(part.text for part in parts)
         return Code(f"({text})", "bool", False, _columns(parts))
-    names = [f"t{next(_temporary)}" for _ in parts]
+    names = [temporary(part) for part in parts]
     decided = " or ".join(
         f"({name} := {part.text}) is {decides}"
         for name, part in zip(names, parts, strict=True)
@@ -269,7 +272,7 @@ def _coalesce(node: Node, scope: Scope) -> Code:
         if not part.is_nullable:
             text = part.text
             continue
-        name = f"t{next(_temporary)}"
+        name = temporary(part)
         text = f"({text} if ({name} := {part.text}) is None else {name})"
     is_nullable = all(part.is_nullable for part in parts)
     return Code(text, kind, is_nullable, _columns(parts))

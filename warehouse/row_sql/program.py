@@ -69,22 +69,26 @@ class Programs:
         self._tables: dict[str, StoredTable] = {}
         self._indexes: dict[tuple[str, ...], Index] = {}
 
-    def compiled(self, query: str) -> Program:
-        """Compile a query that reads the requests by ``query_table(requests)``.
+    def compiled(self, *queries: str) -> Program:
+        """Compile queries that read the requests by ``query_table(requests)``.
+
+        What they have in common is computed once for all of them.
 
         Raises
         ------
         UnsupportedSqlError
-            When it says something that is not compiled.
+            When one says something that is not compiled.
         """
         writer = Writer(self._connection, self._tables, self._indexes)
         requests = _requests(writer, self._request_kinds)
         compiler = Compiler(writer, self._schema, self._macros, requests)
-        result = compiler.query(parse(self._connection, query), {})
-        if isinstance(result, StoredRelation):
-            raise UnsupportedSqlError("a query that reads no request")
-        columns = {name: result.column(name) for name in result.names}
-        return Program(writer, columns, self._request_kinds)
+        results = []
+        for query in queries:
+            result = compiler.query(parse(self._connection, query), {})
+            if isinstance(result, StoredRelation):
+                raise UnsupportedSqlError("a query that reads no request")
+            results.append({name: result.column(name) for name in result.names})
+        return Program(writer, results, self._request_kinds)
 
     def load(self) -> None:
         """Read the tables into memory and order them by what is looked up."""
@@ -95,25 +99,30 @@ class Programs:
 
 
 class Program:
-    """A compiled query. Safe to ask from several threads once its tables are loaded."""
+    """Compiled queries. Safe to ask from several threads once the tables are loaded.
+
+    ``kinds`` holds the kind of every column, for each query.
+    """
 
     def __init__(
         self,
         writer: Writer,
-        columns: Mapping[str, Column],
+        results: Sequence[Mapping[str, Column]],
         request_kinds: Mapping[str, str],
     ) -> None:
-        self.kinds = {name: column.kind for name, column in columns.items()}
-        self.source = _source(writer, columns)
+        self.kinds = [
+            {name: column.kind for name, column in result.items()} for result in results
+        ]
+        self.source = _source(writer, results)
         self._request_kinds = request_kinds
         namespace = RUNTIME | writer.names
         exec(compile(self.source, "<compiled SQL>", "exec"), namespace)
         # Taken out, so that a program that is dropped leaves no cycle of garbage.
-        self._answer: Callable[[Columns, int], dict[str, Sequence[Any]]]
+        self._answer: Callable[[Columns, int], list[dict[str, Sequence[Any]]]]
         self._answer = namespace.pop("answer")
 
-    def ask(self, requests: Sequence[Mapping[str, Any]]) -> Columns:
-        """Answer requests, each a value by column name; gives columns.
+    def ask(self, requests: Sequence[Mapping[str, Any]]) -> list[Columns]:
+        """Answer requests, each a value by column name; gives columns for each query.
 
         Rows stand in no particular order, as in any query without one.
         """
@@ -121,11 +130,11 @@ class Program:
             name: [_given(request.get(name), kind) for request in requests]
             for name, kind in self._request_kinds.items()
         }
-        answer = self._answer(asked, len(requests))
-        return {
-            name: [_told(value, self.kinds[name]) for value in values]
-            for name, values in answer.items()
-        }
+        answers = self._answer(asked, len(requests))
+        return [
+            {name: _told(values, kinds[name]) for name, values in answer.items()}
+            for answer, kinds in zip(answers, self.kinds, strict=True)
+        ]
 
 
 def _requests(writer: Writer, kinds: Mapping[str, str]) -> Relation:
@@ -137,9 +146,13 @@ def _requests(writer: Writer, kinds: Mapping[str, str]) -> Relation:
     )
 
 
-def _source(writer: Writer, columns: Mapping[str, Column]) -> str:
-    results = ", ".join(f"{name!r}: {column.name}" for name, column in columns.items())
-    body = "\n    ".join([*writer.lines, f"return {{{results}}}"])
+def _source(writer: Writer, results: Sequence[Mapping[str, Column]]) -> str:
+    columns = (
+        ", ".join(f"{name!r}: {column.name}" for name, column in result.items())
+        for result in results
+    )
+    answers = ", ".join(f"{{{each}}}" for each in columns)
+    body = "\n    ".join([*writer.lines, f"return [{answers}]"])
     return f"def answer(requests, request_count):\n    {body}\n"
 
 
@@ -151,5 +164,7 @@ def _given(value: Any, kind: str) -> Any:  # noqa: ANN401
     return float(value) if kind == "float" else value
 
 
-def _told(value: Any, kind: str) -> Any:  # noqa: ANN401
-    return scalars.as_date(value) if kind == "date" and value is not None else value
+def _told(values: Sequence[Any], kind: str) -> list[Any]:
+    if kind != "date":
+        return list(values)
+    return [None if days is None else scalars.as_date(days) for days in values]

@@ -34,6 +34,7 @@ class Writer:
     indexes: dict[tuple[str, ...], Index]
     lines: list[str] = field(default_factory=list)
     names: dict[str, Any] = field(default_factory=dict)
+    _written: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _count: int = 0
 
     def name(self, prefix: str) -> str:
@@ -42,15 +43,20 @@ class Writer:
         return f"{prefix}{self._count}"
 
     def line(self, text: str, prefix: str = "x") -> str:
-        """Write a line that gives a value its name."""
-        name = self.name(prefix)
-        self.lines.append(f"{name} = {text}")
-        return name
+        """Write a line that gives a value its name; an equal line is written once."""
+        if text not in self._written:
+            name = self.name(prefix)
+            self.lines.append(f"{name} = {text}")
+            self._written[text] = (name,)
+        return self._written[text][0]
 
     def positions(self, text: str) -> tuple[str, str]:
         """Write a line that gives two lists of positions: ours and theirs."""
-        ours, theirs = self.name("l"), self.name("r")
-        self.lines.append(f"{ours}, {theirs} = {text}")
+        if text not in self._written:
+            ours, theirs = self.name("l"), self.name("r")
+            self.lines.append(f"{ours}, {theirs} = {text}")
+            self._written[text] = (ours, theirs)
+        ours, theirs = self._written[text]
         return ours, theirs
 
     def shared(self, value: Any, prefix: str = "o") -> str:  # noqa: ANN401
