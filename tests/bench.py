@@ -110,13 +110,13 @@ def day(_folder: Path) -> None:
 
 def train(_folder: Path) -> None:
     """Fit XGBoost once on every sale."""
-    from ml.valuation.features import read_sale_features
+    from ml.valuation.described import read_described_sales
     from ml.valuation.models import new_model
     from warehouse.settings import Settings
     from warehouse.store import connect
 
     with connect(read_only=True) as connection:
-        sales = read_sale_features(connection)
+        sales = read_described_sales(connection, Settings())
     new_model("xgboost", Settings()).fit(sales)
 
 

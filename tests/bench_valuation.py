@@ -170,11 +170,12 @@ JOBS: dict[str, Callable[[Path, str], dict[str, float]]] = {
 
 
 def all_sales() -> pd.DataFrame:
-    from ml.valuation.features import read_sale_features
+    from ml.valuation.described import read_described_sales
+    from warehouse.settings import Settings
     from warehouse.store import connect
 
     with connect(read_only=True) as connection:
-        return read_sale_features(connection)
+        return read_described_sales(connection, Settings())
 
 
 def opened(count: int) -> tuple[Valuer, list[ValuationRequest]]:

@@ -11,22 +11,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ml.valuation.described import described
 from ml.valuation.features import HISTORY_FEATURES, SURROUNDINGS
+from ml.valuation.hedonic.hedonics import Hedonics
 
 if TYPE_CHECKING:
     import duckdb
 
 DISTRICTS = ("Vasastan", "Södermalm", "Farsta", "Spånga")
 DISTRICT_LEVEL = np.array([1.5, 1.2, 0.8, 0.6])
-SMALL_XGBOOST = {
-    "objective": "reg:absoluteerror",
-    "num_boost_round": 60,
-    "learning_rate": 0.2,
-    "max_depth": 5,
-    "subsample": 0.8,
-    "max_cat_threshold": 8,
-    "min_category_sales": 5,
+SMALL = {
+    "xgboost": {
+        "objective": "reg:absoluteerror",
+        "num_boost_round": 60,
+        "learning_rate": 0.2,
+        "max_depth": 5,
+        "subsample": 0.8,
+    },
+    "lightgbm": {"num_boost_round": 60, "learning_rate": 0.2, "num_leaves": 15},
 }
+"""Hyperparameters for tests: small trees, learnt in a blink."""
+
+
+def described_made_up_sales(rows: int = 1500, seed: int = 1) -> pd.DataFrame:
+    """The same with their hedonic features, as models read them."""
+    sales = made_up_sales(rows, seed)
+    return described(sales, Hedonics(sales))
 
 
 def made_up_sales(rows: int = 1500, seed: int = 1) -> pd.DataFrame:
@@ -58,6 +68,7 @@ def made_up_sales(rows: int = 1500, seed: int = 1) -> pd.DataFrame:
             "construction_year": rng.integers(1890, 2015, rows).astype(float),
             "fee_sek_per_month": area_m2 * 50,
             "operating_cost_sek_per_month": area_m2 * 8,
+            "construction_year_source": "own",
             "latitude": 59.2 + 0.03 * district + rng.normal(0, 0.003, rows),
             "longitude": 18.0 + 0.02 * district + rng.normal(0, 0.003, rows),
             "gdp_growth_yoy_pct": 2.5,

@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_sales import SMALL_XGBOOST, made_up_sales, write_marts
+from made_up_sales import SMALL, made_up_sales, write_marts
 
 from ml.valuation import backtest as command
 from ml.valuation.backtest import (
@@ -51,7 +51,7 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Few and shallow trees: what is tested here is who learns from what."""
     path = tmp_path_factory.mktemp("reviewed") / "hyperparameters.json"
     path.write_text(
-        json.dumps({"xgboost": SMALL_XGBOOST | {"num_boost_round": 20}}),
+        json.dumps(SMALL | {"xgboost": SMALL["xgboost"] | {"num_boost_round": 20}}),
         encoding="utf-8",
     )
     with pytest.MonkeyPatch.context() as patch:

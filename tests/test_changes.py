@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_sales import SMALL_XGBOOST, made_up_sales, without_labels
+from made_up_sales import SMALL, described_made_up_sales, without_labels
 
 from ml.valuation.changes import CAUSES, Crossed, ValueChange, Valued, change_of_value
 from ml.valuation.features import ECONOMY_FEATURES
@@ -20,7 +20,7 @@ THEN, NOW = pd.Timestamp(2015, 12, 1), pd.Timestamp(2016, 4, 1)
 
 @pytest.fixture(scope="module")
 def sales() -> pd.DataFrame:
-    sales = made_up_sales()
+    sales = described_made_up_sales()
     nearby = np.random.default_rng(5).normal(0, 0.1, len(sales)).round(5)
     price_sek = (sales["sold_price_sek"] * np.exp(nearby)).round()
     return sales.assign(
@@ -41,7 +41,7 @@ def model_now(sales: pd.DataFrame) -> XGBoostModel:
 
 
 def fitted(sales: pd.DataFrame, day: pd.Timestamp) -> XGBoostModel:
-    return XGBoostModel(parameters=SMALL_XGBOOST).fit(sales[sales["sold_date"] < day])
+    return XGBoostModel(parameters=SMALL).fit(sales[sales["sold_date"] < day])
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_sales import SMALL_XGBOOST, made_up_sales, without_labels
+from made_up_sales import SMALL, described_made_up_sales, without_labels
 
 from ml.valuation.explain import Explanation, Reference, explained
 from ml.valuation.features import (
@@ -42,7 +42,7 @@ NBSP = "\u00a0"
 
 @pytest.fixture(scope="module")
 def sales() -> pd.DataFrame:
-    return made_up_sales()
+    return described_made_up_sales()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def homes(sales: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def model(past: pd.DataFrame) -> XGBoostModel:
-    return XGBoostModel(parameters=SMALL_XGBOOST).fit(past)
+    return XGBoostModel(parameters=SMALL).fit(past)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_a_home_without_a_known_index_is_explained_too(
 def test_listed_mode_is_told_by_the_asking_price(
     past: pd.DataFrame, homes: pd.DataFrame, reference: Reference
 ) -> None:
-    model = XGBoostModel(parameters=SMALL_XGBOOST, mode="listed").fit(past)
+    model = XGBoostModel(parameters=SMALL, mode="listed").fit(past)
     values = np.round(model.predict(homes))
 
     listed = explained(
@@ -183,7 +183,7 @@ def test_the_values_of_another_model_are_not_explained(
 def test_tree_contributions_add_up_to_the_mean_of_the_boosters(
     model: XGBoostModel, past: pd.DataFrame, homes: pd.DataFrame
 ) -> None:
-    other = XGBoostModel(parameters={**SMALL_XGBOOST, "max_depth": 2})
+    other = XGBoostModel(parameters={**SMALL, "max_depth": 2})
     other = other._trained(past)
     matrix = model._matrix(homes)
     boosters = [model.booster, other.booster]
@@ -272,7 +272,7 @@ def test_groups_of_a_real_model_add_up_and_are_explained_without_parts(
 def test_rows_of_codes_are_predicted_as_the_typed_matrix_is(
     past: pd.DataFrame, homes: pd.DataFrame, mode: Mode
 ) -> None:
-    model = XGBoostModel(parameters=SMALL_XGBOOST, mode=mode)._trained(past)
+    model = XGBoostModel(parameters=SMALL, mode=mode)._trained(past)
     some = homes.assign(street=homes["street"].where(homes["floor"] > 2, "Nygatan"))
     some.loc[some["floor"] == 1, ["street", "floor", "fee_sek_per_month"]] = None
     explainer = GroupExplainer([model.booster], model.encoding, some.head(1))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_sales import SMALL_XGBOOST, made_up_sales, without_labels
+from made_up_sales import SMALL, described_made_up_sales, without_labels
 
 from ml.valuation.autogluon_model import AutoGluonModel
 from ml.valuation.metrics import evaluate
@@ -32,22 +32,22 @@ NEWEST = pd.Timestamp(2016, 4, 1)
 
 @pytest.fixture(scope="module")
 def past() -> pd.DataFrame:
-    sales = made_up_sales()
+    sales = described_made_up_sales()
     return sales[sales["sold_date"] < NEWEST]
 
 
 @pytest.fixture(scope="module")
 def future() -> pd.DataFrame:
-    sales = made_up_sales()
+    sales = described_made_up_sales()
     return sales[sales["sold_date"] >= NEWEST]
 
 
 def xgboost_model(**more: Any) -> XGBoostModel:
-    return XGBoostModel(parameters=SMALL_XGBOOST, **more)
+    return XGBoostModel(parameters=SMALL, **more)
 
 
 def plain_model() -> PlainXGBoostModel:
-    return PlainXGBoostModel(parameters=SMALL_XGBOOST)
+    return PlainXGBoostModel(parameters=SMALL)
 
 
 def seed_model() -> SeedRecipeModel:

@@ -5,7 +5,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_sales import SMALL_XGBOOST, made_up_sales, without_labels
+from made_up_sales import SMALL, described_made_up_sales, without_labels
 
 from ml.valuation.features import MODES, Mode
 from ml.valuation.models import XGBoostModel
@@ -29,7 +29,7 @@ class Opaque:
 
 @pytest.fixture(scope="module")
 def sales() -> pd.DataFrame:
-    return made_up_sales()
+    return described_made_up_sales()
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,7 @@ def homes(sales: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def models(past: pd.DataFrame) -> dict[Mode, XGBoostModel]:
-    return {
-        mode: XGBoostModel(parameters=SMALL_XGBOOST, mode=mode).fit(past)
-        for mode in MODES
-    }
+    return {mode: XGBoostModel(parameters=SMALL, mode=mode).fit(past) for mode in MODES}
 
 
 @pytest.mark.parametrize("mode", MODES)

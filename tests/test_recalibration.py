@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_sales import SMALL_XGBOOST, made_up_sales, without_labels
+from made_up_sales import SMALL, described_made_up_sales, without_labels
 
 from ml.valuation.models import PlainXGBoostModel
 from ml.valuation.recalibration import RECENT_DAYS, SHRINKAGE, Recalibration
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def sales() -> pd.DataFrame:
-    return made_up_sales()
+    return described_made_up_sales()
 
 
 def told(factor: float) -> Callable[[pd.DataFrame, pd.DataFrame], np.ndarray]:
@@ -69,7 +69,7 @@ def test_model_follows_a_fall_the_index_has_not_seen(sales: pd.DataFrame) -> Non
     june = without_labels(sales[~is_past])
 
     def june_value(past: pd.DataFrame) -> float:
-        model = PlainXGBoostModel(parameters=SMALL_XGBOOST).fit(past)
+        model = PlainXGBoostModel(parameters=SMALL).fit(past)
         return float(np.median(model.predict(june)))
 
     ratio = june_value(fallen[is_past]) / june_value(sales[is_past])

@@ -5,7 +5,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
-from made_up_sales import SMALL_XGBOOST, made_up_sales
+from made_up_sales import SMALL, described_made_up_sales
 
 from ml.valuation.models import XGBoostModel
 from ml.valuation.search import report, search, time_ordered_folds
@@ -19,7 +19,7 @@ MARCH = date(2016, 3, 1)
 
 @pytest.fixture(scope="module")
 def sales() -> pd.DataFrame:
-    return made_up_sales(300)
+    return described_made_up_sales(300)
 
 
 def test_folds_train_on_the_past_and_end_where_told(sales: pd.DataFrame) -> None:
@@ -38,7 +38,7 @@ def test_too_many_folds_are_refused(sales: pd.DataFrame) -> None:
 
 def test_search_keeps_what_was_best_and_says_on_what(sales: pd.DataFrame) -> None:
     folds = time_ordered_folds(sales, MARCH, folds=1, months_per_fold=2)
-    bad = SMALL_XGBOOST | {
+    bad = SMALL | {
         "num_boost_round": 300,
         "learning_rate": 0.02,
         "min_child_weight": 50.0,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_sales import made_up_sales
+from made_up_sales import described_made_up_sales
 
 from ml.valuation.metrics import evaluate
 from ml.valuation.models import new_model
@@ -26,7 +26,7 @@ SETTINGS = Settings(SLUTPRIS_THREADS=2)
 
 @pytest.fixture(scope="module")
 def sales() -> pd.DataFrame:
-    return made_up_sales(600)
+    return described_made_up_sales(600)
 
 
 def test_model_is_judged_on_the_newest_tenth_by_whole_days(sales: pd.DataFrame) -> None:
@@ -64,4 +64,4 @@ def test_nine_of_ten_held_out_prices_lie_in_the_range() -> None:
 
 def test_too_few_sales_are_refused() -> None:
     with pytest.raises(SlutprisError, match="too few"):
-        check_enough(made_up_sales(50))
+        check_enough(described_made_up_sales(50))

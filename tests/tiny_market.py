@@ -14,7 +14,8 @@ import duckdb
 import pandas as pd
 
 from ml.registry import ModelRegistry
-from ml.valuation.features import HISTORY_FEATURES, SURROUNDINGS, read_sale_features
+from ml.valuation.described import read_described_sales
+from ml.valuation.features import HISTORY_FEATURES, SURROUNDINGS
 from ml.valuation.models import XGBoostModel
 from warehouse.serving import publish
 from warehouse.settings import Settings
@@ -208,9 +209,11 @@ def publish_market(data: Path) -> Settings:
 def register_model(settings: Settings, workspace: Path, **metrics: float) -> None:
     """Train XGBoost on the market and register it under the given metrics."""
     with duckdb.connect(str(settings.warehouse_path)) as connection:
-        sales = read_sale_features(connection)
+        sales = read_described_sales(connection, settings)
     parameters = {"num_boost_round": 40, "max_depth": 3, "eta": 0.3}
-    XGBoostModel(parameters=parameters).fit(sales).save(workspace / "model")
+    XGBoostModel(parameters={"xgboost": parameters}).fit(sales).save(
+        workspace / "model"
+    )
     ModelRegistry(settings.registry_dir).register(
         "xgboost",
         workspace / "model",

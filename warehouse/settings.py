@@ -37,6 +37,11 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(alias="SLUTPRIS_THREADS", ge=1)] = os.cpu_count() or 1
     """Threads of DuckDB, XGBoost and AutoGluon (oversubscription costs tenfold)."""
 
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], Field(alias="SLUTPRIS_DEVICE")
+    ] = "auto"
+    """Where XGBoost trains; ``auto`` is the GPU where there is one."""
+
     autogluon_time_limit_s: Annotated[
         int, Field(alias="SLUTPRIS_AUTOGLUON_TIME_LIMIT_S", ge=1)
     ] = 60
@@ -113,6 +118,11 @@ class Settings(BaseSettings):
     def forward_log_dir(self) -> Path:
         """Valuations as they were made, one append-only file a day."""
         return self.data / "valuations"
+
+    @property
+    def hedonics_dir(self) -> Path:
+        """What the hedonic regression found, month by month; made again when lost."""
+        return self.data / "hedonics"
 
     @property
     def dagster_home(self) -> Path:

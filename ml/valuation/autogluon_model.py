@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ml.valuation.features import FeatureEncoding, Mode
+from ml.valuation.intervals import Calibration
 from ml.valuation.model_files import read_description, write_description
-from ml.valuation.recalibration import Recalibration, recently_sold
+from ml.valuation.recalibration import Recalibration, held_out
+from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,21 +25,26 @@ if TYPE_CHECKING:
     from autogluon.tabular import TabularPredictor
 
 TARGET = "log_price_ratio"
-TUNING_SHARE = 0.1
 PREDICTOR = "predictor"
 
+INFER_LIMIT_S = 0.02
+"""Most seconds that one home may take to predict: models that would are left out."""
+
 HYPERPARAMETERS: dict[str, Any] = {
-    "GBM": [{}, {"extra_trees": True, "ag_args": {"name_suffix": "XT"}}],
+    "GBM": [
+        {"learning_rate": 0.03, "feature_fraction": 0.4, "num_leaves": 63},
+        {"extra_trees": True, "ag_args": {"name_suffix": "XT"}},
+    ],
     "CAT": {},
-    "XGB": {},
+    "XGB": {"learning_rate": 0.03, "max_depth": 6, "colsample_bytree": 0.5},
 }
 
 
 class AutoGluonModel:
-    """A TabularPredictor on the log of price per m² over the price index.
+    """A TabularPredictor on the log of price per m² over the price level.
 
-    Blended on the latest tenth of the sales, since tomorrow's sales resemble those
-    more than a random tenth, then refitted on all rows. Half of the time limit goes
+    Blended on the sales of the last months, since tomorrow's resemble those more than
+    a random tenth, then refitted on all rows. Half of the time limit goes
     to the fit, since the refit takes about as long again.
     """
 
@@ -59,10 +66,12 @@ class AutoGluonModel:
         from autogluon.tabular import TabularPredictor
 
         self.encoding = FeatureEncoding.fitted_on(sales, mode=self.mode)
-        table = self.encoding.matrix(sales)
-        table[TARGET] = self.encoding.log_price_ratio(sales)
-        table = table.iloc[sales["sold_date"].argsort(kind="stable")]
-        tuning_rows = max(1, round(len(table) * TUNING_SHARE))
+        split = held_out(sales)
+        if split is None:
+            raise SlutprisError(
+                f"{len(sales)} sales are too few for AutoGluon; land or crawl more"
+            )
+        earlier, recent = split
         # AutoGluon trains on disk; the folder lives as long as this object.
         self._workspace = TemporaryDirectory(prefix="slutpris-autogluon-")
         _be_quiet()
@@ -73,21 +82,32 @@ class AutoGluonModel:
             path=f"{self._workspace.name}/fit",
             verbosity=0,
         ).fit(
-            table.iloc[:-tuning_rows],
-            tuning_data=table.iloc[-tuning_rows:],
+            self._table(earlier),
+            tuning_data=self._table(recent),
             hyperparameters=HYPERPARAMETERS,
             time_limit=self.time_limit_s / 2,
+            infer_limit=INFER_LIMIT_S,
+            infer_limit_batch_size=1,
             num_cpus=self.threads,
             num_gpus=0,
             refit_full="best",
             set_best_to_refit_full=True,
         )
-        self.recalibration = self._recalibration(sales, tuning_rows)
+        self._calibrate(recent)
         return self
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
         """Values in SEK."""
         return self.recalibration.applied(self._values(features), features)
+
+    def valuations(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Values with range, confidence class and, where there is too little, why not.
+
+        The columns are those of ``BoostedModel.valuations``.
+        """
+        value_sek = self.predict(features)
+        ranges = self.calibration.ranges(features, value_sek)
+        return ranges.assign(value_sek=value_sek)
 
     def save(self, folder: Path) -> None:
         """Write the folder of AutoGluon, only what prediction needs."""
@@ -96,6 +116,7 @@ class AutoGluonModel:
             self.name,
             encoding=self.encoding.to_json(),
             recalibration=self.recalibration.to_json(),
+            calibration=self.calibration.to_json(),
             threads=self.threads,
             time_limit_s=self.time_limit_s,
         )
@@ -115,6 +136,7 @@ class AutoGluonModel:
         )
         model.encoding = encoding
         model.recalibration = Recalibration(**description["recalibration"])
+        model.calibration = Calibration.from_json(description["calibration"])
         _be_quiet()
         model.predictor = TabularPredictor.load(str(folder / PREDICTOR), verbosity=0)
         model.predictor.persist()
@@ -125,14 +147,20 @@ class AutoGluonModel:
         log_ratio = self.predictor.predict(matrix, model=model)
         return self.encoding.value_sek(np.asarray(log_ratio, dtype="float64"), features)
 
-    def _recalibration(self, sales: pd.DataFrame, tuning_rows: int) -> Recalibration:
-        if recently_sold(sales).sum() > tuning_rows:
-            return Recalibration()
-        # The best model before its refit has not trained on the tuning rows.
+    def _table(self, sales: pd.DataFrame) -> pd.DataFrame:
+        target = {TARGET: self.encoding.log_price_ratio(sales)}
+        return self.encoding.matrix(sales).assign(**target)
+
+    def _calibrate(self, recent: pd.DataFrame) -> None:
+        # The best model before its refit has not trained on the recent sales.
         refitted = self.predictor.model_refit_map(inverse=True)
         unrefitted = refitted[self.predictor.model_best]
-        return Recalibration.measured(
-            sales, lambda _earlier, recent: self._values(recent, unrefitted)
+        value_sek = self._values(recent, unrefitted)
+        self.recalibration = Recalibration.measured(recent, value_sek)
+        self.calibration = Calibration.fitted(
+            recent,
+            self.recalibration.applied(value_sek, recent),
+            recent["sold_price_sek"].to_numpy(dtype=float),
         )
 
 

@@ -31,7 +31,8 @@ from rich.progress import (
 from ml.valuation.assessment import IAAO_BANDS
 from ml.valuation.bootstrap import differences
 from ml.valuation.checkpoints import Checkpoints, remove_checkpoints
-from ml.valuation.features import MODES, read_sale_features
+from ml.valuation.described import read_described_sales
+from ml.valuation.features import MODES
 from ml.valuation.held_out_districts import (
     district_splits,
     held_out_districts,
@@ -132,7 +133,7 @@ def run_backtest(
     SlutprisError
         When the marts are not built or hold too few sales for the plan.
     """
-    sales = read_backtest_sales(connection, plan)
+    sales = read_backtest_sales(connection, plan, settings)
     provenance = _provenance(sales, plan, settings)
     kept = None
     if checkpoints_dir is not None:
@@ -156,11 +157,11 @@ def run_backtest(
 
 
 def read_backtest_sales(
-    connection: duckdb.DuckDBPyConnection, plan: Plan
+    connection: duckdb.DuckDBPyConnection, plan: Plan, settings: Settings
 ) -> pd.DataFrame:
     """Features, labels and identity of the sales up to the end of the plan."""
     after = (pd.Timestamp(plan.end) + pd.offsets.MonthBegin(1)).date()
-    sales = read_sale_features(connection, before=after)
+    sales = read_described_sales(connection, settings, before=after)
     if sales.empty:
         raise SlutprisError(
             f"no sale was sold before {after}; land a file of sales or crawl, "
@@ -284,7 +285,7 @@ def run_with_progress(
     checkpoints_dir: Path | None = None,
 ) -> Backtest:
     """Run a backtest and show on stderr, while it lasts, how far it has come."""
-    fits = fit_count(read_backtest_sales(connection, plan), plan)
+    fits = fit_count(read_backtest_sales(connection, plan, settings), plan)
     with progress_bar(Console(stderr=True)) as progress:
         task = progress.add_task("läser", total=fits)
 

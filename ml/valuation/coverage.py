@@ -17,7 +17,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from ml.valuation.features import read_sale_features
+from ml.valuation.described import read_described_sales
 from ml.valuation.intervals import (
     COVERAGE,
     MIN_SALES,
@@ -188,7 +188,7 @@ def read_valued(path: Path, settings: Settings, *, model: str) -> pd.DataFrame:
             "`python -m ml.valuation.backtest --predictions` with that model"
         )
     with connect(settings.warehouse_path, read_only=True) as connection:
-        sales = read_sale_features(connection)
+        sales = read_described_sales(connection, settings)
     return sales.merge(values.loc[is_asked, ["sale_id", "value_sek"]], on="sale_id")
 
 

@@ -78,7 +78,9 @@ def ensure_backtest(
     plan = last_months(connection, months)
     inputs = {
         "code_fingerprint": code_fingerprint(),
-        "data_fingerprint": fingerprint(read_backtest_sales(connection, plan)),
+        "data_fingerprint": fingerprint(
+            read_backtest_sales(connection, plan, settings)
+        ),
         "autogluon_time_limit_s": settings.autogluon_time_limit_s,
         "start": f"{plan.start:%Y-%m}",
         "end": f"{plan.end:%Y-%m}",

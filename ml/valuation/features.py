@@ -14,6 +14,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from ml.valuation.hedonic.hedonics import HEDONIC_FEATURES, PART_FEATURES
+from ml.valuation.hedonic.terms import GUESSED_YEAR_SOURCES
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
@@ -53,7 +55,10 @@ HISTORY_FEATURES = (
     "previous_sale_days",
     "fee_log_ratio",
 )
-"""What earlier sales around the home fetched; missing where there were none."""
+"""What earlier sales around the home fetched; missing where there were none.
+
+Plain SQL computes them; ranges read them, and of the models ``xgboost_plain`` alone.
+"""
 
 ECONOMY_FEATURES = (
     "gdp_growth_yoy_pct",
@@ -71,11 +76,29 @@ They took 0.16 points off the MAPE on sales of 2016; the district by polygon as 
 category took nothing.
 """
 
-NUMBERS = FACTS + SURROUNDINGS + HISTORY_FEATURES
-FEATURES = CATEGORIES + NUMBERS
+KNOWN_FACTS = ("floor_known", "construction_year_known", "fee_sek_per_m2_month")
+"""Facts that are missing here where the mart imputes them: with both, a model tells a
+guess from a fact."""
+
+MARKET_LEVEL = "market_log_level"
+ASKING_FEATURES = ("asking_log_premium", "neighbours_asking_log_residual")
+NEIGHBOURHOOD_FEATURES = (
+    *PART_FEATURES,
+    "size_log_drift",
+    "neighbours_log_residual",
+    "neighbours_certainty",
+)
+"""Of the hedonic features, those that a model reads as they are; the market's level is
+part of the target, and the asking prices' premium is for homes that are listed."""
+
+PLAIN_FEATURES = FACTS + SURROUNDINGS + HISTORY_FEATURES
+FEATURES = (
+    FACTS + KNOWN_FACTS + SURROUNDINGS + ("fee_log_ratio",) + (NEIGHBOURHOOD_FEATURES)
+)
 
 LISTED_FEATURE = "list_price_ratio"
-"""Log of the asking price per m² over the price index: the target, as asked."""
+"""Log of the asking price per m² over the price level: the target, as asked."""
+LISTED_FEATURES = (LISTED_FEATURE, *ASKING_FEATURES)
 
 
 def read_sale_features(
@@ -145,21 +168,29 @@ class FeatureEncoding:
         sales: pd.DataFrame,
         *,
         mode: Mode = "before_listing",
-        with_categories: bool = True,
+        features: tuple[str, ...] = FEATURES,
         min_category_sales: int = 1,
     ) -> FeatureEncoding:
         """Learn categories and the fallback price level from past sales.
 
         A category with fewer than ``min_category_sales`` is missing: two sales in a
         street say more of those two homes than of the street.
+
+        Raises
+        ------
+        SlutprisError
+            When the sales lack the hedonic features.
         """
-        columns = FEATURES if with_categories else NUMBERS
-        names = CATEGORIES if with_categories else ()
+        listed = LISTED_FEATURES if mode == "listed" else ()
+        columns = features + tuple(name for name in listed if name not in features)
+        _check_described(columns, sales)
         return cls(
             mode=mode,
-            columns=columns + ((LISTED_FEATURE,) if mode == "listed" else ()),
+            columns=columns,
             categories={
-                name: _frequent(sales[name], min_category_sales) for name in names
+                name: _frequent(sales[name], min_category_sales)
+                for name in features
+                if name in CATEGORIES
             },
             fallback_price_sek_per_m2=float(sales["price_per_m2_sek"].median()),
         )
@@ -205,16 +236,56 @@ class FeatureEncoding:
     def _number(self, features: pd.DataFrame, name: str) -> pd.Series:
         if name == LISTED_FEATURE:
             return self._list_price_ratio(features)
-        return pd.to_numeric(features[name]).astype("float64")
+        if name in KNOWN_FACTS:
+            return known_fact(features, name)
+        return _as_double(features[name])
 
     def _list_price_ratio(self, features: pd.DataFrame) -> pd.Series:
-        asked = pd.to_numeric(features["list_price_sek"]).astype("float64")
-        per_m2 = asked.where(asked > 0) / features["living_area_m2"].astype("float64")
+        asked = _as_double(features["list_price_sek"])
+        per_m2 = asked.where(asked > 0) / _as_double(features["living_area_m2"])
         return np.log(per_m2 / self._price_level(features))
 
     def _price_level(self, features: pd.DataFrame) -> np.ndarray:
-        index = pd.to_numeric(features["price_index_sek_per_m2"]).astype("float64")
-        return index.fillna(self.fallback_price_sek_per_m2).to_numpy()
+        """What a usual m² costs that day: the index, moved by the latest sales."""
+        index = _as_double(features["price_index_sek_per_m2"])
+        level = index.fillna(self.fallback_price_sek_per_m2).to_numpy()
+        if not self.is_hedonic:
+            return level
+        return level * np.exp(_as_double(features[MARKET_LEVEL]).fillna(0).to_numpy())
+
+    @property
+    def is_hedonic(self) -> bool:
+        """Whether hedonic features are read, and with them the level of the day."""
+        return any(name in HEDONIC_FEATURES for name in self.columns)
+
+
+def known_fact(features: pd.DataFrame, name: str) -> pd.Series:
+    """Give a fact of ``KNOWN_FACTS``, missing where it is imputed."""
+    if name == "fee_sek_per_m2_month":
+        fee = _unless_imputed(features, "fee_sek_per_month")
+        return fee / _as_double(features["living_area_m2"])
+    if name == "floor_known":
+        return _unless_imputed(features, "floor")
+    is_guess = features["construction_year_source"].isin(GUESSED_YEAR_SOURCES)
+    return _as_double(features["construction_year"]).mask(is_guess)
+
+
+def _unless_imputed(features: pd.DataFrame, name: str) -> pd.Series:
+    is_imputed = features[f"is_{name}_imputed"].fillna(True).astype(bool)
+    return _as_double(features[name]).mask(is_imputed)
+
+
+def _as_double(values: pd.Series) -> pd.Series:
+    return pd.to_numeric(values).astype("float64")
+
+
+def _check_described(columns: tuple[str, ...], sales: pd.DataFrame) -> None:
+    absent = [c for c in columns if c in HEDONIC_FEATURES and c not in sales]
+    if absent:
+        raise SlutprisError(
+            f"the sales have no {absent[0]}; read them with "
+            "ml.valuation.described.read_described_sales"
+        )
 
 
 def _frequent(names: pd.Series, min_sales: int) -> tuple[str, ...]:

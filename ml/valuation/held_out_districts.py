@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ml.valuation.described import described
 from ml.valuation.features import read_sale_features
+from ml.valuation.hedonic.hedonics import Hedonics
 from ml.valuation.protocols import Split, in_month
 from warehouse.errors import SlutprisError
 from warehouse.store import connect
@@ -127,15 +129,19 @@ def district_splits(
     held_out = sales[is_held_out]
     is_arriving = protocol == "unseen_districts_arriving"
     absent = _sold_until_arrival(held_out, plan) if is_arriving else held_out
+    asked = pd.DataFrame()
     with TemporaryDirectory(prefix="slutpris-held-out-") as folder:
         absent_ids = _absent_ids(connection, absent, sales)
         path = build_without(connection, absent_ids, Path(folder))
         with connect(path, read_only=True) as without:
-            seen = _seen(without, sales)
+            features = read_sale_features(without)
             planned = held_out[held_out["sold_date"] >= pd.Timestamp(plan.start)]
             if not is_arriving:
                 asked = _as_requests(connection, without, planned)
-                seen = pd.concat([seen, asked], ignore_index=True)
+    hedonics = Hedonics(features)
+    seen = _seen(described(features, hedonics), sales)
+    if not is_arriving:
+        seen = pd.concat([seen, described(asked, hedonics)], ignore_index=True)
     seen = seen.sort_values(["sold_date", "sale_id"], ignore_index=True)
     yield from _monthly(seen, held_out, plan, protocol)
 
@@ -169,9 +175,8 @@ def _absent_ids(
     return [*absent["sale_id"], *(sale_id for (sale_id,) in later)]
 
 
-def _seen(without: duckdb.DuckDBPyConnection, sales: pd.DataFrame) -> pd.DataFrame:
-    """Features of the sales that the second warehouse has, of the plan's sales."""
-    features = read_sale_features(without)
+def _seen(features: pd.DataFrame, sales: pd.DataFrame) -> pd.DataFrame:
+    """Give the sales that the second warehouse has what tells who they are."""
     identity = sales[["sale_id", *_known(sales, IDENTITY)]]
     return features.merge(identity, on="sale_id", validate="one_to_one")
 

@@ -1,35 +1,40 @@
 """Models that value homes, behind one protocol, and the list of them by name.
 
-What belongs here: the protocol, our XGBoost models, loading any saved model. What does
-not: AutoGluon and the seed's recipe (their own modules), and how good a model is.
+What belongs here: the protocol, making a model by its name, loading any saved one. What
+does not: how each works (its own module), and how good it is (``backtest``).
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
-
-import xgboost as xgb
+from typing import TYPE_CHECKING, Protocol, Self
 
 from ml.valuation.autogluon_model import AutoGluonModel
-from ml.valuation.features import FeatureEncoding, Mode
-from ml.valuation.model_files import read_description, write_description
-from ml.valuation.recalibration import Recalibration
+from ml.valuation.baselines import (
+    DistrictMedianModel,
+    IndexedComparablesModel,
+    LastSaleModel,
+)
+from ml.valuation.boosted_model import (
+    BlendModel,
+    BoostedModel,
+    PlainXGBoostModel,
+    XGBoostModel,
+)
+from ml.valuation.features import Mode
+from ml.valuation.model_files import read_description
 from ml.valuation.seed_recipe import SeedRecipeModel
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     import numpy as np
     import pandas as pd
 
     from warehouse.settings import Settings
 
-HYPERPARAMETERS_PATH = Path(__file__).with_name("hyperparameters.json")
-SEED = 7
-BOOSTER = "booster.ubj"
-NOT_OF_XGBOOST = {"num_boost_round", "min_category_sales"}
-"""Hyperparameters that XGBoost takes elsewhere, or that are the encoding's."""
+__all__ = ["MODELS", "PriceModel", "XGBoostModel", "load_model", "new_model"]
 
 
 class PriceModel(Protocol):
@@ -38,11 +43,11 @@ class PriceModel(Protocol):
     name: str
 
     def fit(self, sales: pd.DataFrame) -> Self:
-        """Learn from rows of ``marts.sale_features``."""
+        """Learn from described rows of ``marts.sale_features``."""
         ...
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
-        """Values in SEK, one per row; needs no label column."""
+        """Values in SEK, one per row, NaN where it has none; needs no label column."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -65,121 +70,11 @@ class ModelFactory(Protocol):
         ...
 
 
-class XGBoostModel:
-    """Gradient boosted trees on the log of price per m² over the price index.
+def _boosted(kind: type[BoostedModel]) -> ModelFactory:
+    def make(settings: Settings, *, mode: Mode = "before_listing") -> PriceModel:
+        return kind(threads=settings.threads, mode=mode, device=settings.device)
 
-    Trains on the CPU with ``hist``, categories as they are; the same rows,
-    parameters and threads give the same bytes. Deflating the target by the index of
-    its month keeps a model of last month right in a moving market.
-    """
-
-    name = "xgboost"
-    with_categories = True
-
-    def __init__(
-        self,
-        *,
-        threads: int = 1,
-        mode: Mode = "before_listing",
-        parameters: dict[str, Any] | None = None,
-    ) -> None:
-        """Take hyperparameters from the reviewed file unless they are given."""
-        self.threads = threads
-        self.mode: Mode = mode
-        self.parameters = parameters or reviewed_parameters()
-
-    def fit(self, sales: pd.DataFrame) -> Self:
-        """Learn from past sales, and from how the latest differ from the earlier."""
-        self.recalibration = Recalibration.measured(
-            sales, lambda earlier, recent: self._trained(earlier)._values(recent)
-        )
-        return self._trained(sales)
-
-    def predict(self, features: pd.DataFrame) -> np.ndarray:
-        """Values in SEK."""
-        return self.recalibration.applied(self._values(features), features)
-
-    def save(self, folder: Path) -> None:
-        """Write the booster in XGBoost's own format, never a pickle."""
-        write_description(
-            folder,
-            self.name,
-            encoding=self.encoding.to_json(),
-            recalibration=self.recalibration.to_json(),
-            parameters=self.parameters,
-            threads=self.threads,
-        )
-        self.booster.save_model(folder / BOOSTER)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read a saved model."""
-        description = read_description(folder)
-        encoding = FeatureEncoding.from_json(description["encoding"])
-        model = cls(
-            threads=description["threads"],
-            mode=encoding.mode,
-            parameters=description["parameters"],
-        )
-        model.encoding = encoding
-        model.recalibration = Recalibration(**description["recalibration"])
-        model.booster = xgb.Booster(model_file=folder / BOOSTER)
-        return model
-
-    def _trained(self, sales: pd.DataFrame) -> Self:
-        self.encoding = FeatureEncoding.fitted_on(
-            sales,
-            mode=self.mode,
-            with_categories=self.with_categories,
-            min_category_sales=self.parameters.get("min_category_sales", 1),
-        )
-        parameters = {
-            **{k: v for k, v in self.parameters.items() if k not in NOT_OF_XGBOOST},
-            "tree_method": "hist",
-            "device": "cpu",
-            "nthread": self.threads,
-            "seed": SEED,
-        }
-        self.booster = xgb.train(
-            parameters,
-            self._matrix(sales, self.encoding.log_price_ratio(sales)),
-            num_boost_round=self.parameters["num_boost_round"],
-        )
-        return self
-
-    def _values(self, features: pd.DataFrame) -> np.ndarray:
-        log_ratio = self.booster.predict(self._matrix(features))
-        return self.encoding.value_sek(log_ratio.astype("float64"), features)
-
-    def _matrix(
-        self, features: pd.DataFrame, target: np.ndarray | None = None
-    ) -> xgb.DMatrix:
-        return xgb.DMatrix(
-            self.encoding.matrix(features),
-            target,
-            enable_categorical=True,
-            nthread=self.threads,
-        )
-
-
-class PlainXGBoostModel(XGBoostModel):
-    """The same without street, district and agency: what the categories are worth."""
-
-    name = "xgboost_plain"
-    with_categories = False
-
-
-def reviewed_parameters() -> dict[str, Any]:
-    """XGBoost's hyperparameters as last searched and reviewed (see ``search``)."""
-    return json.loads(HYPERPARAMETERS_PATH.read_text(encoding="utf-8"))["xgboost"]
-
-
-def _xgboost(settings: Settings, *, mode: Mode = "before_listing") -> PriceModel:
-    return XGBoostModel(threads=settings.threads, mode=mode)
-
-
-def _xgboost_plain(settings: Settings, *, mode: Mode = "before_listing") -> PriceModel:
-    return PlainXGBoostModel(threads=settings.threads, mode=mode)
+    return make
 
 
 def _autogluon(settings: Settings, *, mode: Mode = "before_listing") -> PriceModel:
@@ -190,24 +85,36 @@ def _autogluon(settings: Settings, *, mode: Mode = "before_listing") -> PriceMod
     )
 
 
-def _seed_recipe(settings: Settings, *, mode: Mode = "before_listing") -> PriceModel:
-    # The seed dropped the asking price, so both modes are the same model.
-    del mode
-    return SeedRecipeModel(threads=settings.threads)
+def _without_mode(make: Callable[[Settings], PriceModel]) -> ModelFactory:
+    """Make a model that knows no asking price, so that both modes are the same."""
+
+    def made(settings: Settings, *, mode: Mode = "before_listing") -> PriceModel:
+        del mode
+        return make(settings)
+
+    return made
 
 
 MODELS: dict[str, ModelFactory] = {
-    "xgboost": _xgboost,
-    "xgboost_plain": _xgboost_plain,
+    "xgboost": _boosted(XGBoostModel),
+    "xgboost_plain": _boosted(PlainXGBoostModel),
     "autogluon": _autogluon,
-    "seed_recipe": _seed_recipe,
+    "blend": _boosted(BlendModel),
+    "seed_recipe": _without_mode(lambda s: SeedRecipeModel(threads=s.threads)),
+    "indexed_comparables": _without_mode(lambda _s: IndexedComparablesModel()),
+    "last_sale_indexed": _without_mode(lambda _s: LastSaleModel()),
+    "district_median": _without_mode(lambda _s: DistrictMedianModel()),
 }
 
 _CLASSES: dict[str, type[PriceModel]] = {
     "xgboost": XGBoostModel,
     "xgboost_plain": PlainXGBoostModel,
     "autogluon": AutoGluonModel,
+    "blend": BlendModel,
     "seed_recipe": SeedRecipeModel,
+    "indexed_comparables": IndexedComparablesModel,
+    "last_sale_indexed": LastSaleModel,
+    "district_median": DistrictMedianModel,
 }
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml.registry import ModelRegistry, ModelVersion
 from ml.valuation.backtest import fingerprint, git_commit
-from ml.valuation.features import FEATURES, read_sale_features
+from ml.valuation.described import read_described_sales
+from ml.valuation.features import FEATURES
 from ml.valuation.training import check_enough, train
 
 if TYPE_CHECKING:
@@ -26,8 +27,14 @@ if TYPE_CHECKING:
 
 MODEL_CODE = (
     "autogluon_model.py",
+    "baselines.py",
+    "boosted_model.py",
+    "confidence.py",
+    "error_scale.py",
     "features.py",
     "hyperparameters.json",
+    "intervals.py",
+    "learners.py",
     "metrics.py",
     "model_files.py",
     "models.py",
@@ -56,7 +63,7 @@ def ensure_registered(
     SlutprisError
         When the marts are not built, or hold too few sales to train on.
     """
-    sales = read_sale_features(connection)
+    sales = read_described_sales(connection, settings)
     check_enough(sales)
     registry = ModelRegistry(settings.registry_dir)
     lineage = lineage_of(name, sales, settings)

@@ -22,9 +22,11 @@ import pandas as pd
 from rich.console import Console
 
 from ml.valuation.backtest import fingerprint, month_of, progress_bar
-from ml.valuation.features import read_sale_features
+from ml.valuation.boosted_model import XGBoostModel
+from ml.valuation.described import read_described_sales
+from ml.valuation.hyperparameters import reviewed_parameters
+from ml.valuation.learners import SEED
 from ml.valuation.metrics import mape_pct
-from ml.valuation.models import SEED, XGBoostModel, reviewed_parameters
 from warehouse.errors import SlutprisError, exit_with
 from warehouse.settings import Settings
 from warehouse.store import connect
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
-FIXED = {"max_bin": 256, "max_cat_to_onehot": 4}
+FIXED = {"max_bin": 256}
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,6 @@ def suggested_parameters(trial: optuna.Trial) -> dict[str, Any]:
         "subsample": trial.suggest_float("subsample", 0.6, 1.0),
         "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
         "reg_lambda": trial.suggest_float("reg_lambda", 0.5, 20, log=True),
-        "max_cat_threshold": trial.suggest_int("max_cat_threshold", 4, 64, log=True),
-        "min_category_sales": trial.suggest_int("min_category_sales", 1, 80, log=True),
         **FIXED,
     }
 
@@ -92,7 +92,8 @@ def score(parameters: dict[str, Any], folds: list[Fold], threads: int) -> float:
     """Mean over the folds of the MAPE in per cent."""
     errors = []
     for fold in folds:
-        model = XGBoostModel(threads=threads, parameters=parameters).fit(fold.train)
+        model = XGBoostModel(threads=threads, parameters={"xgboost": parameters})
+        model.fit(fold.train)
         actual = fold.test["sold_price_sek"].to_numpy(dtype=float)
         errors.append(mape_pct(actual, model.predict(fold.test)))
     return float(np.mean(errors))
@@ -127,6 +128,7 @@ def report(study: optuna.Study, folds: list[Fold]) -> dict[str, Any]:
     sales = pd.concat([folds[0].train, *(fold.test for fold in folds)])
     return {
         "xgboost": {**best, **FIXED},
+        "lightgbm": reviewed_parameters()["lightgbm"],
         "provenance": {
             "searched_on": f"{datetime.now(UTC):%Y-%m-%d}",
             "trials": len(study.trials),
@@ -174,7 +176,7 @@ def main() -> None:
     arguments = _arguments()
     settings = Settings()
     with connect(settings.warehouse_path, read_only=True) as connection:
-        sales = read_sale_features(connection)
+        sales = read_described_sales(connection, settings)
     folds = time_ordered_folds(
         sales,
         month_of(arguments.until),
@@ -187,7 +189,7 @@ def main() -> None:
             folds,
             trials=arguments.trials,
             threads=settings.threads,
-            start_from=reviewed_parameters(),
+            start_from=reviewed_parameters()["xgboost"],
             advance=lambda: progress.advance(task),
         )
     text = json.dumps(report(study, folds), indent=1) + "\n"

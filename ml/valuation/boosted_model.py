@@ -1,0 +1,210 @@
+"""Our own models: learners of the log price ratio, made into values with ranges.
+
+What belongs here: encoding, the holdout that recalibrates and calibrates, files. What
+does not: how a learner learns (``learners``), the list of models (``models``).
+
+A model is fitted twice: on all but the sales of the last three months, which then show
+how far its values are off, and on all of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from ml.valuation.features import FEATURES, PLAIN_FEATURES, FeatureEncoding, Mode
+from ml.valuation.hyperparameters import reviewed_parameters
+from ml.valuation.intervals import Calibration
+from ml.valuation.learners import (
+    HedonicSum,
+    Learner,
+    LightGBMLearner,
+    XGBoostLearner,
+    training_device,
+)
+from ml.valuation.model_files import read_description, write_description
+from ml.valuation.recalibration import Recalibration, held_out
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xgboost as xgb
+
+
+class BoostedModel:
+    """The mean of learners of the log of price per m² over the price level.
+
+    Parameters
+    ----------
+    threads
+        Of every learner.
+    mode
+        For homes before listing, or with an asking price.
+    device
+        Where XGBoost trains: ``auto``, ``cpu`` or ``cuda``.
+    parameters
+        Hyperparameters by learner; those reviewed last where None.
+    """
+
+    name: ClassVar[str]
+    features: ClassVar[tuple[str, ...]] = FEATURES
+    shares: ClassVar[dict[str, float]]
+    """Of each learner in the mean, by its name."""
+
+    def __init__(
+        self,
+        *,
+        threads: int = 1,
+        mode: Mode = "before_listing",
+        device: str = "cpu",
+        parameters: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.threads = threads
+        self.mode: Mode = mode
+        self.device = training_device(device)
+        self.parameters = parameters or reviewed_parameters()
+
+    def fit(self, sales: pd.DataFrame) -> Self:
+        """Learn from past sales, and from how the latest differ from the earlier."""
+        self.recalibration, self.calibration = Recalibration(), None
+        split = held_out(sales)
+        if split is not None:
+            earlier, recent = split
+            value_sek = self._trained(earlier)._values(recent)
+            self.recalibration = Recalibration.measured(recent, value_sek)
+            self.calibration = Calibration.fitted(
+                recent,
+                self.recalibration.applied(value_sek, recent),
+                recent["sold_price_sek"].to_numpy(dtype=float),
+            )
+        return self._trained(sales)
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        """Values in SEK."""
+        return self.recalibration.applied(self._values(features), features)
+
+    def valuations(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Values with range, confidence class and, where there is too little, why not.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``value_sek`` and the columns of ``Calibration.ranges``; without ranges when
+            the model was fitted on too few sales to calibrate any.
+        """
+        value_sek = self.predict(features)
+        if self.calibration is None:
+            return pd.DataFrame({"value_sek": value_sek}, index=features.index)
+        ranges = self.calibration.ranges(features, value_sek)
+        return ranges.assign(value_sek=value_sek)
+
+    def log_contributions(self, features: pd.DataFrame) -> pd.DataFrame:
+        """How each column moves the log price ratio, row by row.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A column a feature, ``base`` and ``recalibration``; rows sum to the log of
+            the value over the price level and the area.
+        """
+        matrix = self.encoding.matrix(features)
+        total = sum(
+            self.shares[learner.name] * learner.contributions(matrix)
+            for learner in self.learners
+        )
+        columns = [*self.encoding.columns, "base"]
+        found = pd.DataFrame(total, index=features.index, columns=columns)
+        return found.assign(recalibration=self.recalibration.log_shifts(features))
+
+    def save(self, folder: Path) -> None:
+        """Write the learners in their own formats, never a pickle."""
+        write_description(
+            folder,
+            self.name,
+            encoding=self.encoding.to_json(),
+            recalibration=self.recalibration.to_json(),
+            calibration=self.calibration.to_json() if self.calibration else None,
+            parameters=self.parameters,
+            threads=self.threads,
+        )
+        for learner in self.learners:
+            learner.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a saved model."""
+        description = read_description(folder)
+        encoding = FeatureEncoding.from_json(description["encoding"])
+        model = cls(
+            threads=description["threads"],
+            mode=encoding.mode,
+            parameters=description["parameters"],
+        )
+        model.encoding = encoding
+        model.recalibration = Recalibration(**description["recalibration"])
+        calibration = description["calibration"]
+        model.calibration = Calibration.from_json(calibration) if calibration else None
+        model.learners = [learner.load(folder) for learner in model._new_learners()]
+        return model
+
+    @property
+    def boosters(self) -> list[xgb.Booster]:
+        """XGBoost's trees; empty in a model without any."""
+        return [
+            each.booster for each in self.learners if isinstance(each, XGBoostLearner)
+        ]
+
+    def _trained(self, sales: pd.DataFrame) -> Self:
+        self.encoding = FeatureEncoding.fitted_on(
+            sales, mode=self.mode, features=self.features
+        )
+        matrix = self.encoding.matrix(sales)
+        target = self.encoding.log_price_ratio(sales)
+        self.learners = [
+            learner.fit(matrix, target) for learner in self._new_learners()
+        ]
+        return self
+
+    def _new_learners(self) -> list[Learner]:
+        made = {
+            "xgboost": lambda: XGBoostLearner(
+                self.parameters["xgboost"], self.threads, self.device
+            ),
+            "lightgbm": lambda: LightGBMLearner(
+                self.parameters["lightgbm"], self.threads
+            ),
+            "hedonic": HedonicSum,
+        }
+        return [made[name]() for name in self.shares]
+
+    def _values(self, features: pd.DataFrame) -> np.ndarray:
+        matrix = self.encoding.matrix(features)
+        log_ratio = sum(
+            self.shares[learner.name] * learner.predict(matrix)
+            for learner in self.learners
+        )
+        return self.encoding.value_sek(np.asarray(log_ratio), features)
+
+
+class XGBoostModel(BoostedModel):
+    """Gradient boosted trees on facts, place and the hedonic features."""
+
+    name = "xgboost"
+    shares: ClassVar = {"xgboost": 1.0}
+
+
+class PlainXGBoostModel(BoostedModel):
+    """The same on what plain SQL computes: what the hedonic features are worth."""
+
+    name = "xgboost_plain"
+    features = PLAIN_FEATURES
+    shares: ClassVar = {"xgboost": 1.0}
+
+
+class BlendModel(BoostedModel):
+    """The mean of differently built learners."""
+
+    name = "blend"
+    shares: ClassVar = {"xgboost": 0.45, "lightgbm": 0.45, "hedonic": 0.1}

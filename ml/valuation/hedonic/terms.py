@@ -1,0 +1,199 @@
+"""A home as classes: the terms of the hedonic regression.
+
+What belongs here: which classes there are, what a person would call them, and how far
+their effects are held back. What does not: estimating effects (``ridge``).
+
+A class is a number; equal numbers are equal classes, in any frame. Coarse and fine
+classes stand side by side (squares of 9 km down to 250 m), so that a place without
+sales of its own gets what its surroundings show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Part = Literal["place", "size", "building", "floor", "fee"]
+PARTS: tuple[Part, ...] = ("place", "size", "building", "floor", "fee")
+
+UNKNOWN = -9
+GUESSED_YEAR_SOURCES = ("city", "district")
+"""Sources of a construction year that say nothing of the house itself."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One way to class homes; ``shrinkage_sales`` make an effect half believed."""
+
+    name: str
+    part: Part
+    shrinkage_sales: float
+    key: Callable[[_Traits], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Traits:
+    """What the classes are made of, one entry a home; NaN where unknown."""
+
+    latitude: np.ndarray
+    longitude: np.ndarray
+    log_area: np.ndarray
+    rooms: np.ndarray
+    floor: np.ndarray
+    year: np.ndarray
+    log_centre_m: np.ndarray
+    metro_m: np.ndarray
+    log_fee_per_m2: np.ndarray
+    fee_log_ratio: np.ndarray
+    street: np.ndarray
+
+    def square(self, degrees: float) -> np.ndarray:
+        """Squares of so many degrees of latitude, about as wide as they are high."""
+        return _joined(
+            _step(self.latitude, degrees), _step(self.longitude, 2 * degrees)
+        )
+
+    def size(self, step: float) -> np.ndarray:
+        return _step(self.log_area, step)
+
+    def centre(self, step: float) -> np.ndarray:
+        return _step(self.log_centre_m, step)
+
+    def decades(self, count: int) -> np.ndarray:
+        return _step(self.year, 10 * count)
+
+
+def _step(values: np.ndarray, width: float) -> np.ndarray:
+    steps = np.floor(values / width)
+    return np.where(np.isnan(steps), UNKNOWN, steps).astype(np.int64)
+
+
+def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    # Classes lie within +-500 000, so two of them never meet in one number.
+    return first * 1_000_003 + second
+
+
+TERMS = (
+    Term("square_9km", "place", 1, lambda t: t.square(0.08)),
+    Term("square_4km", "place", 1, lambda t: t.square(0.04)),
+    Term("square_2km", "place", 1, lambda t: t.square(0.02)),
+    Term("square_1km", "place", 3, lambda t: t.square(0.009)),
+    Term("square_500m", "place", 3, lambda t: t.square(0.0045)),
+    Term("square_250m", "place", 3, lambda t: t.square(0.00225)),
+    Term("centre", "place", 5, lambda t: t.centre(0.12)),
+    Term("metro", "place", 5, lambda t: _step(t.metro_m, 200)),
+    Term("street", "place", 4, lambda t: _joined(t.street, t.square(0.02))),
+    Term("size", "size", 1, lambda t: t.size(0.1)),
+    Term("size_fine", "size", 5, lambda t: t.size(0.05)),
+    Term(
+        "rooms_by_size",
+        "size",
+        10,
+        lambda t: _joined(_step(t.rooms, 0.5), t.size(0.25)),
+    ),
+    Term("size_by_2km", "size", 8, lambda t: _joined(t.square(0.02), t.size(0.3))),
+    Term("size_by_1km", "size", 8, lambda t: _joined(t.square(0.009), t.size(0.3))),
+    Term("size_by_centre", "size", 5, lambda t: _joined(t.centre(0.3), t.size(0.2))),
+    Term("decade", "building", 3, lambda t: t.decades(1)),
+    Term(
+        "decade_by_2km", "building", 8, lambda t: _joined(t.square(0.02), t.decades(2))
+    ),
+    Term(
+        "decade_by_1km", "building", 8, lambda t: _joined(t.square(0.009), t.decades(2))
+    ),
+    Term(
+        "decade_by_size", "building", 10, lambda t: _joined(t.decades(2), t.size(0.3))
+    ),
+    Term(
+        "decade_by_centre",
+        "building",
+        5,
+        lambda t: _joined(t.centre(0.3), t.decades(2)),
+    ),
+    Term("floor", "floor", 2, lambda t: _step(t.floor, 1)),
+    Term(
+        "floor_by_centre",
+        "floor",
+        10,
+        lambda t: _joined(t.centre(0.5), _step(t.floor, 1)),
+    ),
+    Term(
+        "floor_by_size", "floor", 10, lambda t: _joined(t.size(0.4), _step(t.floor, 1))
+    ),
+    Term("fee_ratio", "fee", 5, lambda t: _step(t.fee_log_ratio, 0.1)),
+    Term("fee", "fee", 5, lambda t: _step(t.log_fee_per_m2, 0.15)),
+    Term(
+        "fee_ratio_by_centre",
+        "fee",
+        10,
+        lambda t: _joined(t.centre(0.5), _step(t.fee_log_ratio, 0.2)),
+    ),
+    Term(
+        "fee_by_centre",
+        "fee",
+        10,
+        lambda t: _joined(t.centre(0.5), _step(t.log_fee_per_m2, 0.25)),
+    ),
+)
+"""Tried term by term on real sales of 2015 and 2016; see docs/experiments.md."""
+
+
+def class_keys(homes: pd.DataFrame) -> np.ndarray:
+    """Class of each home (row) by each of ``TERMS`` (column), as int64.
+
+    Parameters
+    ----------
+    homes
+        Rows with the columns of ``marts.sale_features``.
+    """
+    traits = _traits(homes)
+    return np.column_stack([term.key(traits) for term in TERMS])
+
+
+def _traits(homes: pd.DataFrame) -> _Traits:
+    return _Traits(
+        latitude=_numbers(homes, "latitude"),
+        longitude=_numbers(homes, "longitude"),
+        log_area=np.log(_numbers(homes, "living_area_m2")),
+        rooms=_numbers(homes, "rooms").clip(0, 7),
+        floor=np.round(_numbers(homes, "floor", unless="is_floor_imputed")).clip(-1, 8),
+        year=known_year(homes),
+        log_centre_m=np.log(_numbers(homes, "centre_distance_m").clip(300, 40_000)),
+        metro_m=_numbers(homes, "metro_distance_m").clip(0, 3_000),
+        log_fee_per_m2=log_fee_per_m2(homes),
+        fee_log_ratio=_numbers(homes, "fee_log_ratio").clip(-1.2, 1.2),
+        street=_hashed(homes["street"]),
+    )
+
+
+def known_year(homes: pd.DataFrame) -> np.ndarray:
+    """Construction year of the house or of the nearest one; NaN where only guessed."""
+    is_guess = homes["construction_year_source"].isin(GUESSED_YEAR_SOURCES).to_numpy()
+    year = _numbers(homes, "construction_year").clip(1850, 2100)
+    return np.where(is_guess, np.nan, year)
+
+
+def log_fee_per_m2(homes: pd.DataFrame) -> np.ndarray:
+    """Log of the monthly fee in SEK per m²; NaN where the fee is imputed."""
+    fee = _numbers(homes, "fee_sek_per_month", unless="is_fee_sek_per_month_imputed")
+    return np.log((fee / _numbers(homes, "living_area_m2")).clip(10, 200))
+
+
+def _numbers(homes: pd.DataFrame, column: str, unless: str | None = None) -> np.ndarray:
+    values = pd.to_numeric(homes[column]).to_numpy(dtype=float, na_value=np.nan)
+    if unless is None:
+        return values
+    return np.where(homes[unless].fillna(True).astype(bool), np.nan, values)
+
+
+def _hashed(names: pd.Series) -> np.ndarray:
+    """Give names as numbers that are the same in every process."""
+    texts = names.astype(object).where(names.notna(), "").to_numpy()
+    # Some 40 bits: far fewer than two in a million streets would share one.
+    return (pd.util.hash_array(texts, categorize=True) >> 24).astype(np.int64)
