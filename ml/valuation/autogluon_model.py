@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class AutoGluonModel:
     to the fit, since the refit takes about as long again.
     """
 
-    name = "autogluon"
+    name: ClassVar = "autogluon"
 
     def __init__(
         self,

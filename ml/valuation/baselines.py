@@ -85,9 +85,10 @@ class DistrictMedianModel(_IndexedRule):
         newest = sales["sold_date"].max() - pd.Timedelta(days=MEDIAN_DAYS)
         recent = sales[sales["sold_date"] > newest]
         ratio = recent["price_per_m2_sek"] / recent["price_index_sek_per_m2"]
-        log_ratio = np.log(ratio.astype(float)).groupby(recent["district"])
+        log_ratio = ratio.astype(float).transform(np.log).groupby(recent["district"])
         enough = log_ratio.count() >= FEWEST_SALES_FOR_MEDIAN
-        self._medians = log_ratio.median()[enough].dropna().to_dict()
+        medians = log_ratio.median()[enough].dropna()
+        self._medians = {str(name): median for name, median in medians.items()}
         return self
 
     def log_ratio(self, features: pd.DataFrame) -> np.ndarray:

@@ -6,7 +6,7 @@ does not: how each works (its own module), and how good it is (``backtest``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from ml.valuation.autogluon_model import AutoGluonModel
 from ml.valuation.baselines import (
@@ -20,7 +20,6 @@ from ml.valuation.boosted_model import (
     PlainXGBoostModel,
     XGBoostModel,
 )
-from ml.valuation.features import Mode
 from ml.valuation.model_files import read_description
 from ml.valuation.seed_recipe import SeedRecipeModel
 from warehouse.errors import SlutprisError
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from ml.valuation.features import Mode
     from warehouse.settings import Settings
 
 __all__ = ["MODELS", "PriceModel", "XGBoostModel", "load_model", "new_model"]
@@ -40,7 +40,7 @@ __all__ = ["MODELS", "PriceModel", "XGBoostModel", "load_model", "new_model"]
 class PriceModel(Protocol):
     """Learns prices from past sales and values homes in SEK."""
 
-    name: str
+    name: ClassVar[str]
 
     def fit(self, sales: pd.DataFrame) -> Self:
         """Learn from described rows of ``marts.sale_features``."""

@@ -11,7 +11,7 @@ imputed values, so that all models value every sale.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pandas as pd
 import xgboost as xgb
@@ -60,7 +60,7 @@ BOOSTER = "booster.ubj"
 class SeedRecipeModel:
     """XGBoost on the normalised price of the rows the seed kept."""
 
-    name = "seed_recipe"
+    name: ClassVar = "seed_recipe"
 
     def __init__(
         self, *, threads: int = 1, n_estimators: int = 3000, learning_rate: float = 0.01

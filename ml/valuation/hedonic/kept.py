@@ -55,7 +55,7 @@ class KeptArrays:
         with NamedTemporaryFile(
             dir=self._folder, suffix=".partial", delete=False
         ) as out:
-            np.savez(out, **arrays)
+            np.savez(out, allow_pickle=False, **arrays)
         # A name appears with its whole content or not at all.
         Path(out.name).replace(path)
         for each in stale:

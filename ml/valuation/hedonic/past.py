@@ -1,0 +1,105 @@
+"""Past sales and homes as columns that effects and neighbours are computed from.
+
+What belongs here: reading the columns of ``marts.sale_features`` once. What does not:
+what is made of them (``market``, ``neighbours``, ``ridge``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import pandas as pd
+
+from ml.valuation.hedonic.days import days_of
+from ml.valuation.hedonic.neighbours import Points
+from ml.valuation.hedonic.terms import class_keys, known_year, log_fee_per_m2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+METRES_PER_DEGREE = 111_320
+METRES_PER_DEGREE_EAST = METRES_PER_DEGREE * float(np.cos(np.radians(59.33)))
+SIZE_STEP = 0.35
+
+
+@dataclass(frozen=True)
+class PastSales:
+    """Sales of known prices and index, oldest first; rows align."""
+
+    sale_id: np.ndarray
+    day: np.ndarray
+    keys: np.ndarray
+    """Classes by the terms of the regression, a column each."""
+    log_ratio: np.ndarray
+    """Log of the price per m² over the price index of the day."""
+    asking_log_premium: np.ndarray
+    """Log of the price over the asking price; NaN where none is known."""
+    points: Points
+    size: np.ndarray
+
+    @classmethod
+    def of(cls, sales: pd.DataFrame) -> Self:
+        """Read the columns of sales that are in order."""
+        points = points_of(sales)
+        return cls(
+            sale_id=sales["sale_id"].to_numpy(),
+            day=points.day,
+            keys=class_keys(sales),
+            log_ratio=_log_price_ratio(sales),
+            asking_log_premium=_asking_log_premium(sales),
+            points=points,
+            size=size_class(points.log_area),
+        )
+
+    def __getitem__(self, rows: slice) -> PastSales:
+        return PastSales(
+            sale_id=self.sale_id[rows],
+            day=self.day[rows],
+            keys=self.keys[rows],
+            log_ratio=self.log_ratio[rows],
+            asking_log_premium=self.asking_log_premium[rows],
+            points=self.points[rows],
+            size=self.size[rows],
+        )
+
+    def __len__(self) -> int:
+        return len(self.day)
+
+    def content(self) -> Iterator[np.ndarray]:
+        """Give the arrays that all else follows from."""
+        yield from (self.keys, self.day, self.log_ratio)
+        yield from (self.points.steps(), self.points.year, self.points.log_fee)
+        yield self.asking_log_premium
+
+
+def points_of(homes: pd.DataFrame) -> Points:
+    """Give homes as points to find neighbours by."""
+    latitude = pd.to_numeric(homes["latitude"]).to_numpy(float, na_value=np.nan)
+    longitude = pd.to_numeric(homes["longitude"]).to_numpy(float, na_value=np.nan)
+    return Points(
+        east_m=longitude * METRES_PER_DEGREE_EAST,
+        north_m=latitude * METRES_PER_DEGREE,
+        day=days_of(homes["sold_date"]),
+        log_area=np.log(homes["living_area_m2"].to_numpy(dtype=float)),
+        year=known_year(homes),
+        log_fee=log_fee_per_m2(homes),
+    )
+
+
+def size_class(log_area: np.ndarray) -> np.ndarray:
+    """Class sizes coarsely, for how their prices drift apart."""
+    return np.floor(log_area / SIZE_STEP).clip(7, 14).astype(np.int64)
+
+
+def _log_price_ratio(sales: pd.DataFrame) -> np.ndarray:
+    price = sales["sold_price_sek"] / sales["living_area_m2"]
+    return np.log((price / sales["price_index_sek_per_m2"]).to_numpy(dtype=float))
+
+
+def _asking_log_premium(sales: pd.DataFrame) -> np.ndarray:
+    asked = pd.to_numeric(sales["list_price_sek"]).to_numpy(float, na_value=np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        premium = np.log(sales["sold_price_sek"].to_numpy(dtype=float) / asked)
+    return np.where(asked > 0, premium, np.nan)
