@@ -109,6 +109,10 @@ class AutoGluonModel:
         ranges = self.calibration.ranges(features, value_sek)
         return ranges.assign(value_sek=value_sek)
 
+    def log_ratio(self, matrix: pd.DataFrame, model: str | None = None) -> np.ndarray:
+        """Log of the price per m² over the price level, of rows of the encoding."""
+        return np.asarray(self.predictor.predict(matrix, model=model), dtype="float64")
+
     def save(self, folder: Path) -> None:
         """Write the folder of AutoGluon, only what prediction needs."""
         write_description(
@@ -143,9 +147,8 @@ class AutoGluonModel:
         return model
 
     def _values(self, features: pd.DataFrame, model: str | None = None) -> np.ndarray:
-        matrix = self.encoding.matrix(features)
-        log_ratio = self.predictor.predict(matrix, model=model)
-        return self.encoding.value_sek(np.asarray(log_ratio, dtype="float64"), features)
+        log_ratio = self.log_ratio(self.encoding.matrix(features), model)
+        return self.encoding.value_sek(log_ratio, features)
 
     def _table(self, sales: pd.DataFrame) -> pd.DataFrame:
         target = {TARGET: self.encoding.log_price_ratio(sales)}

@@ -100,6 +100,16 @@ class BoostedModel:
         ranges = self.calibration.ranges(features, value_sek)
         return ranges.assign(value_sek=value_sek)
 
+    def log_ratio(self, matrix: pd.DataFrame) -> np.ndarray:
+        """Log of the price per m² over the price level, of rows of the encoding."""
+        return np.sum(
+            [
+                self.shares[learner.name] * learner.predict(matrix)
+                for learner in self.learners
+            ],
+            axis=0,
+        )
+
     def log_contributions(self, features: pd.DataFrame) -> pd.DataFrame:
         """How each column moves the log price ratio, row by row.
 
@@ -110,9 +120,12 @@ class BoostedModel:
             the value over the price level and the area.
         """
         matrix = self.encoding.matrix(features)
-        total = sum(
-            self.shares[learner.name] * learner.contributions(matrix)
-            for learner in self.learners
+        total = np.sum(
+            [
+                self.shares[learner.name] * learner.contributions(matrix)
+                for learner in self.learners
+            ],
+            axis=0,
         )
         columns = [*self.encoding.columns, "base"]
         found = pd.DataFrame(total, index=features.index, columns=columns)
@@ -180,12 +193,8 @@ class BoostedModel:
         return [made[name]() for name in self.shares]
 
     def _values(self, features: pd.DataFrame) -> np.ndarray:
-        matrix = self.encoding.matrix(features)
-        log_ratio = sum(
-            self.shares[learner.name] * learner.predict(matrix)
-            for learner in self.learners
-        )
-        return self.encoding.value_sek(np.asarray(log_ratio), features)
+        log_ratio = self.log_ratio(self.encoding.matrix(features))
+        return self.encoding.value_sek(log_ratio, features)
 
 
 class XGBoostModel(BoostedModel):

@@ -1,8 +1,8 @@
 """The columns a model sees, and the typed matrix made of them.
 
-What belongs here: which columns of ``marts.sale_features`` models read, how categories,
-imputed values and the price target are encoded. What does not: how a column is
-computed, which is dbt's, and how a model learns from it.
+What belongs here: which columns of ``marts.sale_features`` and which hedonic features
+models read, how imputed values and the price target are encoded. What does not: how a
+column is computed, which is dbt's or ``hedonic``'s, and how a model learns from it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Mode = Literal["before_listing", "listed"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-CATEGORIES = ("street", "district", "agency")
 FACTS = (
     "street_number",
     "living_area_m2",
@@ -72,8 +71,7 @@ reads any of it, as ``unemployment_norm`` and ``policy_rate_norm``."""
 SURROUNDINGS = ("metro_distance_m", "commuter_rail_distance_m", "centre_distance_m")
 """Distances to what lies around the home; missing where its position is unknown.
 
-They took 0.16 points off the MAPE on sales of 2016; the district by polygon as one more
-category took nothing.
+They took 0.16 points off the MAPE on sales of 2016.
 """
 
 KNOWN_FACTS = ("floor_known", "construction_year_known", "fee_sek_per_m2_month")
@@ -93,7 +91,11 @@ part of the target, and the asking prices' premium is for homes that are listed.
 
 PLAIN_FEATURES = FACTS + SURROUNDINGS + HISTORY_FEATURES
 FEATURES = (
-    FACTS + KNOWN_FACTS + SURROUNDINGS + ("fee_log_ratio",) + (NEIGHBOURHOOD_FEATURES)
+    *FACTS,
+    *KNOWN_FACTS,
+    *SURROUNDINGS,
+    "fee_log_ratio",
+    *NEIGHBOURHOOD_FEATURES,
 )
 
 LISTED_FEATURE = "list_price_ratio"
@@ -152,14 +154,12 @@ class FeatureEncoding:
 
     Imputed values go in as they are: marked as missing instead, they cost 0.1 points
     of MAPE on sales of 2015. The date is left to the price index: as a feature of its
-    own it cost 0.4.
-    A category that was not seen then is missing afterwards, and the price level that
-    stands in where no index is known is that of the sales the model was fitted on.
+    own it cost 0.4. The price level that stands in where no index is known is that of
+    the sales the model was fitted on.
     """
 
     mode: Mode
     columns: tuple[str, ...]
-    categories: dict[str, tuple[str, ...]]
     fallback_price_sek_per_m2: float
 
     @classmethod
@@ -169,12 +169,8 @@ class FeatureEncoding:
         *,
         mode: Mode = "before_listing",
         features: tuple[str, ...] = FEATURES,
-        min_category_sales: int = 1,
     ) -> FeatureEncoding:
-        """Learn categories and the fallback price level from past sales.
-
-        A category with fewer than ``min_category_sales`` is missing: two sales in a
-        street say more of those two homes than of the street.
+        """Learn the fallback price level from past sales.
 
         Raises
         ------
@@ -187,33 +183,25 @@ class FeatureEncoding:
         return cls(
             mode=mode,
             columns=columns,
-            categories={
-                name: _frequent(sales[name], min_category_sales)
-                for name in features
-                if name in CATEGORIES
-            },
             fallback_price_sek_per_m2=float(sales["price_per_m2_sek"].median()),
         )
 
     def matrix(self, features: pd.DataFrame) -> pd.DataFrame:
-        """Typed columns in the model's order: categories first, then doubles."""
-        encoded = {
-            name: self._category(features, name)
-            if name in self.categories
-            else self._number(features, name)
-            for name in self.columns
-        }
-        return pd.DataFrame(encoded, index=features.index)
+        """Doubles in the model's order, NaN where missing."""
+        rows = np.empty((len(features), len(self.columns)))
+        for place, name in enumerate(self.columns):
+            rows[:, place] = self._number(features, name)
+        return pd.DataFrame(rows, index=features.index, columns=list(self.columns))
 
     def log_price_ratio(self, sales: pd.DataFrame) -> np.ndarray:
         """Compute the target: log of the price per m² over the index of its day."""
         price = sales["sold_price_sek"] / sales["living_area_m2"]
-        return np.log(price.to_numpy(dtype=float) / self._price_level(sales))
+        return np.log(price.to_numpy(dtype=float) / self.price_level(sales))
 
     def value_sek(self, log_ratio: np.ndarray, features: pd.DataFrame) -> np.ndarray:
         """Turn predicted log ratios back into prices, in SEK."""
         area_m2 = features["living_area_m2"].to_numpy(dtype=float)
-        return np.exp(log_ratio) * self._price_level(features) * area_m2
+        return np.exp(log_ratio) * self.price_level(features) * area_m2
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a model's description file."""
@@ -225,13 +213,21 @@ class FeatureEncoding:
         return cls(
             mode=values["mode"],
             columns=tuple(values["columns"]),
-            categories={k: tuple(v) for k, v in values["categories"].items()},
             fallback_price_sek_per_m2=values["fallback_price_sek_per_m2"],
         )
 
-    def _category(self, features: pd.DataFrame, name: str) -> pd.Series:
-        dtype = pd.CategoricalDtype(list(self.categories[name]))
-        return features[name].astype("object").astype(dtype)
+    def price_level(self, features: pd.DataFrame) -> np.ndarray:
+        """What a usual m² costs that day: the index, moved by the latest sales."""
+        index = _as_double(features["price_index_sek_per_m2"])
+        level = index.fillna(self.fallback_price_sek_per_m2).to_numpy()
+        if not self.is_hedonic:
+            return level
+        return level * np.exp(market_log_level(features))
+
+    @property
+    def is_hedonic(self) -> bool:
+        """Whether hedonic features are read, and with them the level of the day."""
+        return any(name in HEDONIC_FEATURES for name in self.columns)
 
     def _number(self, features: pd.DataFrame, name: str) -> pd.Series:
         if name == LISTED_FEATURE:
@@ -243,20 +239,12 @@ class FeatureEncoding:
     def _list_price_ratio(self, features: pd.DataFrame) -> pd.Series:
         asked = _as_double(features["list_price_sek"])
         per_m2 = asked.where(asked > 0) / _as_double(features["living_area_m2"])
-        return np.log(per_m2 / self._price_level(features))
+        return np.log(per_m2 / self.price_level(features))
 
-    def _price_level(self, features: pd.DataFrame) -> np.ndarray:
-        """What a usual m² costs that day: the index, moved by the latest sales."""
-        index = _as_double(features["price_index_sek_per_m2"])
-        level = index.fillna(self.fallback_price_sek_per_m2).to_numpy()
-        if not self.is_hedonic:
-            return level
-        return level * np.exp(_as_double(features[MARKET_LEVEL]).fillna(0).to_numpy())
 
-    @property
-    def is_hedonic(self) -> bool:
-        """Whether hedonic features are read, and with them the level of the day."""
-        return any(name in HEDONIC_FEATURES for name in self.columns)
+def market_log_level(features: pd.DataFrame) -> np.ndarray:
+    """Log of the latest sales' level over the index; none where it is not known."""
+    return _as_double(features[MARKET_LEVEL]).fillna(0).to_numpy()
 
 
 def known_fact(features: pd.DataFrame, name: str) -> pd.Series:
@@ -276,6 +264,8 @@ def _unless_imputed(features: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _as_double(values: pd.Series) -> pd.Series:
+    if values.dtype == "float64":
+        return values
     return pd.to_numeric(values).astype("float64")
 
 
@@ -286,9 +276,3 @@ def _check_described(columns: tuple[str, ...], sales: pd.DataFrame) -> None:
             f"the sales have no {absent[0]}; read them with "
             "ml.valuation.described.read_described_sales"
         )
-
-
-def _frequent(names: pd.Series, min_sales: int) -> tuple[str, ...]:
-    counts = names.dropna().astype(str).value_counts()
-    # XGBoost refuses a column without any category; no home has the empty name.
-    return tuple(sorted(counts.index[counts >= min_sales])) or ("",)
