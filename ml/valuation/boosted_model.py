@@ -51,7 +51,9 @@ class BoostedModel:
     name: ClassVar[str]
     features: ClassVar[tuple[str, ...]] = FEATURES
     shares: ClassVar[dict[str, float]]
-    """Of each learner in the mean, by its name."""
+    """Of each learner in the mean, by its name, before listing."""
+    listed_shares: ClassVar[dict[str, float]]
+    """The same for homes with an asking price, which the hedonic sum does not know."""
 
     def __init__(
         self,
@@ -104,7 +106,7 @@ class BoostedModel:
         """Log of the price per m² over the price level, of rows of the encoding."""
         return np.sum(
             [
-                self.shares[learner.name] * learner.predict(matrix)
+                self._shares[learner.name] * learner.predict(matrix)
                 for learner in self.learners
             ],
             axis=0,
@@ -122,7 +124,7 @@ class BoostedModel:
         matrix = self.encoding.matrix(features)
         total = np.sum(
             [
-                self.shares[learner.name] * learner.contributions(matrix)
+                self._shares[learner.name] * learner.contributions(matrix)
                 for learner in self.learners
             ],
             axis=0,
@@ -190,7 +192,11 @@ class BoostedModel:
             ),
             "hedonic": HedonicSum,
         }
-        return [made[name]() for name in self.shares]
+        return [made[name]() for name in self._shares]
+
+    @property
+    def _shares(self) -> dict[str, float]:
+        return self.listed_shares if self.mode == "listed" else self.shares
 
     def _values(self, features: pd.DataFrame) -> np.ndarray:
         log_ratio = self.log_ratio(self.encoding.matrix(features))
@@ -201,7 +207,7 @@ class XGBoostModel(BoostedModel):
     """Gradient boosted trees on facts, place and the hedonic features."""
 
     name = "xgboost"
-    shares: ClassVar = {"xgboost": 1.0}
+    shares = listed_shares = {"xgboost": 1.0}  # noqa: RUF012
 
 
 class PlainXGBoostModel(BoostedModel):
@@ -209,7 +215,7 @@ class PlainXGBoostModel(BoostedModel):
 
     name = "xgboost_plain"
     features = PLAIN_FEATURES
-    shares: ClassVar = {"xgboost": 1.0}
+    shares = listed_shares = {"xgboost": 1.0}  # noqa: RUF012
 
 
 class BlendModel(BoostedModel):
@@ -217,3 +223,4 @@ class BlendModel(BoostedModel):
 
     name = "blend"
     shares: ClassVar = {"xgboost": 0.45, "lightgbm": 0.45, "hedonic": 0.1}
+    listed_shares: ClassVar = {"xgboost": 0.5, "lightgbm": 0.5}

@@ -79,7 +79,12 @@ KNOWN_FACTS = ("floor_known", "construction_year_known", "fee_sek_per_m2_month")
 guess from a fact."""
 
 MARKET_LEVEL = "market_log_level"
-ASKING_FEATURES = ("asking_log_premium", "neighbours_asking_log_residual")
+ASKING_FEATURES = (
+    "asking_log_premium",
+    "neighbours_asking_log_residual",
+    "agency_asking_log_residual",
+    "district_asking_log_residual",
+)
 NEIGHBOURHOOD_FEATURES = (
     *PART_FEATURES,
     "size_log_drift",
@@ -88,6 +93,8 @@ NEIGHBOURHOOD_FEATURES = (
 )
 """Of the hedonic features, those that a model reads as they are; the market's level is
 part of the target, and the asking prices' premium is for homes that are listed."""
+
+HEDONIC_SUM = (*PART_FEATURES, "neighbours_log_residual")
 
 PLAIN_FEATURES = FACTS + SURROUNDINGS + HISTORY_FEATURES
 FEATURES = (
@@ -100,7 +107,9 @@ FEATURES = (
 
 LISTED_FEATURE = "list_price_ratio"
 """Log of the asking price per m² over the price level: the target, as asked."""
-LISTED_FEATURES = (LISTED_FEATURE, *ASKING_FEATURES)
+ASKING_GAP = "asking_log_gap"
+"""How far below what the hedonic features say a home is asked for, as a log."""
+LISTED_FEATURES = (LISTED_FEATURE, ASKING_GAP, *ASKING_FEATURES)
 
 
 def read_sale_features(
@@ -232,6 +241,8 @@ class FeatureEncoding:
     def _number(self, features: pd.DataFrame, name: str) -> pd.Series:
         if name == LISTED_FEATURE:
             return self._list_price_ratio(features)
+        if name == ASKING_GAP:
+            return hedonic_sum(features) - self._list_price_ratio(features)
         if name in KNOWN_FACTS:
             return known_fact(features, name)
         return _as_double(features[name])
@@ -245,6 +256,11 @@ class FeatureEncoding:
 def market_log_level(features: pd.DataFrame) -> np.ndarray:
     """Log of the latest sales' level over the index; none where it is not known."""
     return _as_double(features[MARKET_LEVEL]).fillna(0).to_numpy()
+
+
+def hedonic_sum(features: pd.DataFrame) -> pd.Series:
+    """Add up what qualities and neighbours say: the log price ratio, unlearnt."""
+    return features[list(HEDONIC_SUM)].astype("float64").sum(axis=1, skipna=False)
 
 
 def known_fact(features: pd.DataFrame, name: str) -> pd.Series:

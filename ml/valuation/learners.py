@@ -14,13 +14,12 @@ import lightgbm as lgb
 import numpy as np
 import xgboost as xgb
 
-from ml.valuation.features import PART_FEATURES
+from ml.valuation.features import HEDONIC_SUM
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SEED = 7
-HEDONIC_SUM = (*PART_FEATURES, "neighbours_log_residual")
 GPU = Path("/dev/nvidia0")
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from ml.valuation.hedonic.days import period_of
+from ml.valuation.hedonic.groups import GroupMeans
 from ml.valuation.hedonic.neighbours import LARGEST_LOG_RESIDUAL, Pool
-from ml.valuation.hedonic.past import points_of, size_class
+from ml.valuation.hedonic.past import group_keys, points_of, size_class
 from ml.valuation.hedonic.terms import PARTS, TERMS, class_keys
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ LARGEST_LEVEL_DEVIATION = 0.15
 """How far from the median a sale moves the level: a new suburb is not a new market."""
 SIZE_DRIFT_SHRINKAGE = 15
 SIZE_DRIFT_DAYS, SIZE_DRIFT_FADE_DAYS = 75, 30
+AGENCY_HALF_LIFE_DAYS, AGENCY_SHRINKAGE_SALES = 120, 8
+DISTRICT_HALF_LIFE_DAYS, DISTRICT_SHRINKAGE_SALES = 60, 10
 LARGEST_DEVIATION = 0.3
 """How far from the middle a sale moves the drift of its size, or the asking level."""
 LARGEST_SETTLED_DEVIATION = 0.5
@@ -44,6 +47,8 @@ HEDONIC_FEATURES = (
     "neighbours_certainty",
     "asking_log_premium",
     "neighbours_asking_log_residual",
+    "agency_asking_log_residual",
+    "district_asking_log_residual",
 )
 """Logs of price per m² over the price index of the day, but for the certainty, a share.
 
@@ -51,7 +56,8 @@ HEDONIC_FEATURES = (
 equal qualities sold above the index in the last weeks, ``size_log_drift`` those of
 about the size beyond that, ``neighbours_log_residual`` what neighbours fetched beyond
 it all. ``asking_log_premium`` is how much above their asking prices homes sold in the
-last weeks, ``neighbours_asking_log_residual`` how much more than that neighbours did.
+last weeks; the residuals of asking are how much more than that neighbours, the agency's
+sales and the district's did: some agencies ask for less than they expect.
 """
 
 _TERMS_OF_PARTS = [np.array([term.part == part for term in TERMS]) for part in PARTS]
@@ -94,7 +100,9 @@ class Market:
         levels = [self._level(int(day)) for day in points.day]
         near = self._pool.neighbours(points)
         residual = np.append(self._residual, 0.0)[near.rows]
-        asking_residual = np.append(self._asking_residual, 0.0)[near.rows]
+        asking_residual = np.append(np.nan_to_num(self._asking_residual), 0.0)[
+            near.rows
+        ]
         return np.column_stack(
             [
                 np.sum(parts, axis=0),
@@ -105,6 +113,8 @@ class Market:
                 near.certainty,
                 [level.asking_log_premium for level in levels],
                 (near.weight * asking_residual).sum(axis=1),
+                self._by_agency.before(group_keys(homes, "agency"), points.day),
+                self._by_district.before(group_keys(homes, "district"), points.day),
             ]
         )
 
@@ -136,10 +146,29 @@ class Market:
 
     @cached_property
     def _asking_residual(self) -> np.ndarray:
-        """How much more above its asking price each sale went than others then did."""
+        """How much more above its asking price a sale went than others; NaN unknown."""
         newest = [level.asking_log_premium for level in self._newest_levels()]
-        beyond = self._beyond_common(self._sales.asking_log_premium, newest)
-        return np.nan_to_num(beyond)
+        return self._beyond_common(self._sales.asking_log_premium, newest)
+
+    @cached_property
+    def _by_agency(self) -> GroupMeans:
+        return GroupMeans(
+            self._sales.agency,
+            self._sales.day,
+            self._asking_residual,
+            half_life_days=AGENCY_HALF_LIFE_DAYS,
+            shrinkage_sales=AGENCY_SHRINKAGE_SALES,
+        )
+
+    @cached_property
+    def _by_district(self) -> GroupMeans:
+        return GroupMeans(
+            self._sales.district,
+            self._sales.day,
+            self._asking_residual,
+            half_life_days=DISTRICT_HALF_LIFE_DAYS,
+            shrinkage_sales=DISTRICT_SHRINKAGE_SALES,
+        )
 
     def _newest_levels(self) -> list[_Level]:
         return [self._level(int(day)) for day in self._sales.day[self._settled_count :]]

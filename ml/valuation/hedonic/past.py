@@ -13,8 +13,14 @@ import numpy as np
 import pandas as pd
 
 from ml.valuation.hedonic.days import days_of
+from ml.valuation.hedonic.groups import NO_GROUP
 from ml.valuation.hedonic.neighbours import Points
-from ml.valuation.hedonic.terms import class_keys, known_year, log_fee_per_m2
+from ml.valuation.hedonic.terms import (
+    class_keys,
+    hashed,
+    known_year,
+    log_fee_per_m2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +44,8 @@ class PastSales:
     """Log of the price over the asking price; NaN where none is known."""
     points: Points
     size: np.ndarray
+    agency: np.ndarray
+    district: np.ndarray
 
     @classmethod
     def of(cls, sales: pd.DataFrame) -> Self:
@@ -51,6 +59,8 @@ class PastSales:
             asking_log_premium=_asking_log_premium(sales),
             points=points,
             size=size_class(points.log_area),
+            agency=group_keys(sales, "agency"),
+            district=group_keys(sales, "district"),
         )
 
     def __getitem__(self, rows: slice) -> PastSales:
@@ -62,6 +72,8 @@ class PastSales:
             asking_log_premium=self.asking_log_premium[rows],
             points=self.points[rows],
             size=self.size[rows],
+            agency=self.agency[rows],
+            district=self.district[rows],
         )
 
     def __len__(self) -> int:
@@ -71,7 +83,7 @@ class PastSales:
         """Give the arrays that all else follows from."""
         yield from (self.keys, self.day, self.log_ratio)
         yield from (self.points.steps(), self.points.year, self.points.log_fee)
-        yield self.asking_log_premium
+        yield from (self.asking_log_premium, self.agency, self.district)
 
 
 def points_of(homes: pd.DataFrame) -> Points:
@@ -86,6 +98,12 @@ def points_of(homes: pd.DataFrame) -> Points:
         year=known_year(homes),
         log_fee=log_fee_per_m2(homes),
     )
+
+
+def group_keys(homes: pd.DataFrame, column: str) -> np.ndarray:
+    """Give names as numbers of groups; ``NO_GROUP`` where there is none."""
+    names = homes[column]
+    return np.where(names.isna(), NO_GROUP, hashed(names))
 
 
 def size_class(log_area: np.ndarray) -> np.ndarray:

@@ -168,7 +168,7 @@ def _traits(homes: pd.DataFrame) -> _Traits:
         metro_m=_numbers(homes, "metro_distance_m").clip(0, 3_000),
         log_fee_per_m2=log_fee_per_m2(homes),
         fee_log_ratio=_numbers(homes, "fee_log_ratio").clip(-1.2, 1.2),
-        street=_hashed(homes["street"]),
+        street=hashed(homes["street"]),
     )
 
 
@@ -192,7 +192,7 @@ def _numbers(homes: pd.DataFrame, column: str, unless: str | None = None) -> np.
     return np.where(homes[unless].fillna(True).astype(bool), np.nan, values)
 
 
-def _hashed(names: pd.Series) -> np.ndarray:
+def hashed(names: pd.Series) -> np.ndarray:
     """Give names as numbers that are the same in every process."""
     texts = names.astype(object).where(names.notna(), "").to_numpy()
     # Some 40 bits: far fewer than two in a million streets would share one.
