@@ -20,7 +20,6 @@ import pandas as pd
 
 from ml.valuation.hedonic.days import (
     date_of,
-    days_of,
     month_start,
     next_month_start,
     period_of,
@@ -32,7 +31,7 @@ from ml.valuation.hedonic.market import (
     PERIOD_SHRINKAGE_SALES,
     Market,
 )
-from ml.valuation.hedonic.past import PastSales
+from ml.valuation.hedonic.past import Homes, PastSales
 from ml.valuation.hedonic.ridge import Effects, fit_effects
 from ml.valuation.hedonic.terms import TERMS
 
@@ -84,12 +83,13 @@ class Hedonics:
             were known yet.
         """
         found = np.full((len(homes), len(HEDONIC_FEATURES)), np.nan)
-        month = month_start(days_of(homes["sold_date"]))
+        asked = Homes.of(homes)
+        month = month_start(asked.day)
         for first_day in np.unique(month).tolist():
             market = self.market(first_day)
             if market is not None:
                 rows = np.flatnonzero(month == first_day)
-                found[rows] = market.features(homes.iloc[rows])
+                found[rows] = market.features(asked[rows])
         return pd.DataFrame(found, index=homes.index, columns=list(HEDONIC_FEATURES))
 
     def features_of_sales(
@@ -118,11 +118,12 @@ class Hedonics:
             ``sale_id``, ``weight`` and ``log_residual``, heaviest first; the sum of
             their products is the feature. Empty where there are none.
         """
-        first_day = month_start(days_of(home["sold_date"]))[0]
+        asked = Homes.of(home)
+        first_day = month_start(asked.day)[0]
         market = self.market(int(first_day))
         if market is None:
             return pd.DataFrame(columns=["sale_id", "weight", "log_residual"])
-        return market.neighbours_of(home)
+        return market.neighbours_of(asked)
 
     def market(self, first_day: int) -> Market | None:
         """Give the month that begins on a day; None before there are enough sales."""
@@ -162,7 +163,7 @@ class Hedonics:
         def fitted() -> Arrays:
             sales = self._past[rows]
             return fit_effects(
-                sales.keys,
+                sales.homes.keys,
                 period_of(sales.day),
                 sales.log_ratio,
                 0.5 ** ((first_day - sales.day) / HALF_LIFE_DAYS),

@@ -17,11 +17,10 @@ import pandas as pd
 from ml.valuation.hedonic.days import period_of
 from ml.valuation.hedonic.groups import GroupMeans
 from ml.valuation.hedonic.neighbours import LARGEST_LOG_RESIDUAL, Pool
-from ml.valuation.hedonic.past import group_keys, points_of, size_class
-from ml.valuation.hedonic.terms import PARTS, TERMS, class_keys
+from ml.valuation.hedonic.terms import PARTS, TERMS
 
 if TYPE_CHECKING:
-    from ml.valuation.hedonic.past import PastSales
+    from ml.valuation.hedonic.past import Homes, PastSales
     from ml.valuation.hedonic.ridge import Effects
 
 PERIOD_SHRINKAGE_SALES = 3
@@ -89,16 +88,15 @@ class Market:
         self._sales = sales
         self._settled_count = settled_count
         self._effects = effects
-        self._above_index = sales.log_ratio - effects.of(sales.keys).sum(axis=1)
+        self._above_index = sales.log_ratio - effects.of(sales.homes.keys).sum(axis=1)
         self._levels: dict[int, _Level] = {}
 
-    def features(self, homes: pd.DataFrame) -> np.ndarray:
+    def features(self, homes: Homes) -> np.ndarray:
         """``HEDONIC_FEATURES`` of homes of this month, a row each."""
-        by_term = self._effects.of(class_keys(homes))
+        by_term = self._effects.of(homes.keys)
         parts = [by_term[:, rows].sum(axis=1) for rows in _TERMS_OF_PARTS]
-        points = points_of(homes)
-        levels = [self._level(int(day)) for day in points.day]
-        near = self._pool.neighbours(points)
+        levels = [self._level(int(day)) for day in homes.day]
+        near = self._pool.neighbours(homes.points)
         residual = np.append(self._residual, 0.0)[near.rows]
         asking_residual = np.append(np.nan_to_num(self._asking_residual), 0.0)[
             near.rows
@@ -108,19 +106,19 @@ class Market:
                 np.sum(parts, axis=0),
                 *parts,
                 [level.log_level for level in levels],
-                _size_drifts(levels, size_class(points.log_area)),
+                _size_drifts(levels, homes.size),
                 (near.weight * residual).sum(axis=1),
                 near.certainty,
                 [level.asking_log_premium for level in levels],
                 (near.weight * asking_residual).sum(axis=1),
-                self._by_agency.before(group_keys(homes, "agency"), points.day),
-                self._by_district.before(group_keys(homes, "district"), points.day),
+                self._by_agency.before(homes.agency, homes.day),
+                self._by_district.before(homes.district, homes.day),
             ]
         )
 
-    def neighbours_of(self, home: pd.DataFrame) -> pd.DataFrame:
+    def neighbours_of(self, home: Homes) -> pd.DataFrame:
         """Tell the neighbours of one home: see ``Hedonics.neighbours``."""
-        near = self._pool.neighbours(points_of(home))
+        near = self._pool.neighbours(home.points)
         is_there = near.rows[0] >= 0
         rows = near.rows[0][is_there]
         found = pd.DataFrame(
@@ -134,7 +132,7 @@ class Market:
 
     @cached_property
     def _pool(self) -> Pool:
-        points = self._sales.points
+        points = self._sales.homes.points
         newest = np.s_[self._settled_count :]
         return Pool(points[: self._settled_count], points[newest])
 
@@ -153,7 +151,7 @@ class Market:
     @cached_property
     def _by_agency(self) -> GroupMeans:
         return GroupMeans(
-            self._sales.agency,
+            self._sales.homes.agency,
             self._sales.day,
             self._asking_residual,
             half_life_days=AGENCY_HALF_LIFE_DAYS,
@@ -163,7 +161,7 @@ class Market:
     @cached_property
     def _by_district(self) -> GroupMeans:
         return GroupMeans(
-            self._sales.district,
+            self._sales.homes.district,
             self._sales.day,
             self._asking_residual,
             half_life_days=DISTRICT_HALF_LIFE_DAYS,
@@ -206,7 +204,7 @@ class Market:
         weight = np.exp(-(now - sold[rows]) / SIZE_DRIFT_FADE_DAYS)
         beyond = self._above_index[rows] - level
         beyond = beyond.clip(-LARGEST_DEVIATION, LARGEST_DEVIATION)
-        size = self._sales.size[rows]
+        size = self._sales.homes.size[rows]
         total = np.bincount(size, weight * beyond)
         count = np.bincount(size, weight) + SIZE_DRIFT_SHRINKAGE
         return dict(enumerate((total / count).tolist()))

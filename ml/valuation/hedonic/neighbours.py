@@ -175,7 +175,8 @@ class Pool:
         diagonal = np.arange(rows.shape[1])
         among[:, diagonal, diagonal] = SHARED_VARIANCE + OWN_VARIANCE
         weight = np.linalg.solve(among, to_home[:, :, None])[:, :, 0]
-        weight = np.where(is_there, weight, 0.0)
+        # The few below zero only take back what nearer sales have said twice.
+        weight = np.where(is_there, weight, 0.0).clip(0)
         certainty = (weight * to_home).sum(axis=1) / SHARED_VARIANCE
         return Neighbours(rows, weight, certainty)
 

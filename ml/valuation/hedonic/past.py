@@ -6,8 +6,8 @@ what is made of them (``market``, ``neighbours``, ``ridge``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -31,65 +31,88 @@ SIZE_STEP = 0.35
 
 
 @dataclass(frozen=True)
-class PastSales:
-    """Sales of known prices and index, oldest first; rows align."""
+class Homes:
+    """Homes on their days, as classes and points; rows align."""
 
-    sale_id: np.ndarray
-    day: np.ndarray
     keys: np.ndarray
     """Classes by the terms of the regression, a column each."""
-    log_ratio: np.ndarray
-    """Log of the price per m² over the price index of the day."""
-    asking_log_premium: np.ndarray
-    """Log of the price over the asking price; NaN where none is known."""
     points: Points
     size: np.ndarray
     agency: np.ndarray
     district: np.ndarray
 
     @classmethod
-    def of(cls, sales: pd.DataFrame) -> Self:
-        """Read the columns of sales that are in order."""
-        points = points_of(sales)
-        return cls(
-            sale_id=sales["sale_id"].to_numpy(),
-            day=points.day,
-            keys=class_keys(sales),
-            log_ratio=_log_price_ratio(sales),
-            asking_log_premium=_asking_log_premium(sales),
+    def of(cls, homes: pd.DataFrame) -> Homes:
+        """Read the columns of ``marts.sale_features``."""
+        points = points_of(homes)
+        return Homes(
+            keys=class_keys(homes),
             points=points,
             size=size_class(points.log_area),
-            agency=group_keys(sales, "agency"),
-            district=group_keys(sales, "district"),
+            agency=group_keys(homes, "agency"),
+            district=group_keys(homes, "district"),
         )
 
-    def __getitem__(self, rows: slice) -> PastSales:
-        return PastSales(
-            sale_id=self.sale_id[rows],
-            day=self.day[rows],
-            keys=self.keys[rows],
-            log_ratio=self.log_ratio[rows],
-            asking_log_premium=self.asking_log_premium[rows],
-            points=self.points[rows],
-            size=self.size[rows],
-            agency=self.agency[rows],
-            district=self.district[rows],
+    def __getitem__(self, rows: slice | np.ndarray) -> Homes:
+        return Homes(
+            **{each.name: getattr(self, each.name)[rows] for each in fields(self)}
         )
 
     def __len__(self) -> int:
         return len(self.day)
 
+    @property
+    def day(self) -> np.ndarray:
+        """The day of each, as a number."""
+        return self.points.day
+
+
+@dataclass(frozen=True)
+class PastSales:
+    """Sales of known prices and index, oldest first; rows align."""
+
+    homes: Homes
+    sale_id: np.ndarray
+    log_ratio: np.ndarray
+    """Log of the price per m² over the price index of the day."""
+    asking_log_premium: np.ndarray
+    """Log of the price over the asking price; NaN where none is known."""
+
+    @classmethod
+    def of(cls, sales: pd.DataFrame) -> PastSales:
+        """Read the columns of sales that are in order."""
+        return PastSales(
+            homes=Homes.of(sales),
+            sale_id=sales["sale_id"].to_numpy(),
+            log_ratio=_log_price_ratio(sales),
+            asking_log_premium=_asking_log_premium(sales),
+        )
+
+    def __getitem__(self, rows: slice) -> PastSales:
+        return PastSales(
+            **{each.name: getattr(self, each.name)[rows] for each in fields(self)}
+        )
+
+    def __len__(self) -> int:
+        return len(self.sale_id)
+
+    @property
+    def day(self) -> np.ndarray:
+        """The day each was sold, as a number."""
+        return self.homes.day
+
     def content(self) -> Iterator[np.ndarray]:
         """Give the arrays that all else follows from."""
-        yield from (self.keys, self.day, self.log_ratio)
-        yield from (self.points.steps(), self.points.year, self.points.log_fee)
-        yield from (self.asking_log_premium, self.agency, self.district)
+        points = self.homes.points
+        yield from (self.homes.keys, self.day, self.log_ratio)
+        yield from (points.steps(), points.year, points.log_fee)
+        yield from (self.asking_log_premium, self.homes.agency, self.homes.district)
 
 
 def points_of(homes: pd.DataFrame) -> Points:
     """Give homes as points to find neighbours by."""
-    latitude = pd.to_numeric(homes["latitude"]).to_numpy(float, na_value=np.nan)
-    longitude = pd.to_numeric(homes["longitude"]).to_numpy(float, na_value=np.nan)
+    latitude = homes["latitude"].to_numpy(float, na_value=np.nan)
+    longitude = homes["longitude"].to_numpy(float, na_value=np.nan)
     return Points(
         east_m=longitude * METRES_PER_DEGREE_EAST,
         north_m=latitude * METRES_PER_DEGREE,

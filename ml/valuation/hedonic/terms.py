@@ -23,6 +23,8 @@ Part = Literal["place", "size", "building", "floor", "fee"]
 PARTS: tuple[Part, ...] = ("place", "size", "building", "floor", "fee")
 
 UNKNOWN = -9
+FEW_NAMES = 100
+"""So few are hashed sooner one by one than by their distinct ones."""
 GUESSED_YEAR_SOURCES = ("city", "district")
 """Sources of a construction year that say nothing of the house itself."""
 
@@ -186,7 +188,7 @@ def log_fee_per_m2(homes: pd.DataFrame) -> np.ndarray:
 
 
 def _numbers(homes: pd.DataFrame, column: str, unless: str | None = None) -> np.ndarray:
-    values = pd.to_numeric(homes[column]).to_numpy(dtype=float, na_value=np.nan)
+    values = homes[column].to_numpy(dtype=float, na_value=np.nan)
     if unless is None:
         return values
     return np.where(homes[unless].fillna(True).astype(bool), np.nan, values)
@@ -196,4 +198,5 @@ def hashed(names: pd.Series) -> np.ndarray:
     """Give names as numbers that are the same in every process."""
     texts = names.astype(object).where(names.notna(), "").to_numpy()
     # Some 40 bits: far fewer than two in a million streets would share one.
-    return (pd.util.hash_array(texts, categorize=True) >> 24).astype(np.int64)
+    is_many = len(texts) > FEW_NAMES
+    return (pd.util.hash_array(texts, categorize=is_many) >> 24).astype(np.int64)
