@@ -13,6 +13,7 @@ from made_up_sales import SMALL, described_made_up_sales, without_labels
 from ml.valuation.changes import CAUSES, Crossed, ValueChange, Valued, change_of_value
 from ml.valuation.features import ECONOMY_FEATURES
 from ml.valuation.models import XGBoostModel
+from ml.valuation.reason_groups import PRICE_INDEX
 from warehouse.errors import SlutprisError
 
 THEN, NOW = pd.Timestamp(2015, 12, 1), pd.Timestamp(2016, 4, 1)
@@ -24,7 +25,7 @@ def sales() -> pd.DataFrame:
     nearby = np.random.default_rng(5).normal(0, 0.1, len(sales)).round(5)
     price_sek = (sales["sold_price_sek"] * np.exp(nearby)).round()
     return sales.assign(
-        comparables_log_residual=nearby,
+        neighbours_log_residual=nearby,
         sold_price_sek=price_sek,
         price_per_m2_sek=price_sek / sales["living_area_m2"],
     )
@@ -51,7 +52,7 @@ def home(sales: pd.DataFrame) -> pd.DataFrame:
         sold_date=THEN,
         price_index_sek_per_m2=66_000.0,
         living_area_m2=60.0,
-        comparables_log_residual=0.0,
+        neighbours_log_residual=0.0,
     )
 
 
@@ -67,7 +68,7 @@ def test_causes_add_up_to_the_change_when_everything_changed(
     model_then: XGBoostModel, model_now: XGBoostModel, home: pd.DataFrame
 ) -> None:
     later = {"sold_date": NOW, "price_index_sek_per_m2": 69_000.0}
-    nearby = {"comparables_log_residual": 0.08}
+    nearby = {"neighbours_log_residual": 0.08}
     grown = {"living_area_m2": 66.0}
 
     change = change_of_value(
@@ -91,7 +92,7 @@ def test_causes_add_up_to_the_change_when_everything_changed(
 def test_a_cause_that_did_not_change_has_no_part(
     model_now: XGBoostModel, home: pd.DataFrame
 ) -> None:
-    nearby = home.assign(comparables_log_residual=0.08)
+    nearby = home.assign(neighbours_log_residual=0.08)
 
     change = change_of_value(
         valued(model_now, home, comparables=frozenset({"booli:1", "booli:2"})),
@@ -125,25 +126,47 @@ def test_recalibration_of_the_day_is_the_market(
     shift = model_now.recalibration.log_shift
     assert shift != 0
 
+    long_ago = home.assign(sold_date=pd.Timestamp(2015, 3, 1))
     change = change_of_value(
-        valued(model_now, home), valued(model_now, home.assign(sold_date=NOW))
+        valued(model_now, long_ago), valued(model_now, home.assign(sold_date=NOW))
     )
 
     expected = change.value_then_sek * np.expm1(shift)
     assert sek_of(change)["market"] == pytest.approx(expected, abs=2)
 
 
+def test_the_drift_of_a_size_is_the_markets() -> None:
+    def drifting(features: pd.DataFrame) -> np.ndarray:
+        return 3e6 * np.exp(features["size_log_drift"].to_numpy(dtype=float))
+
+    drift_of_small, drift_of_large = 0.01, 0.05
+    rows = [
+        pd.DataFrame([{"sold_date": THEN, PRICE_INDEX: 5e4, "size_log_drift": drift}])
+        for drift in (0.0, drift_of_large, drift_of_small, 0.0)
+    ]
+
+    change = change_of_value(
+        Valued(drifting, rows[0], 3_000_000),
+        Valued(drifting, rows[1], round(drifting(rows[1]).item())),
+        crossed=Crossed(rows[2], rows[3]),
+    )
+
+    small, large = 3e6 * np.expm1(drift_of_small), 3e6 * np.expm1(drift_of_large)
+    assert sek_of(change)["market"] == pytest.approx((small + large) / 2, abs=1)
+    assert sek_of(change)["facts"] == pytest.approx((large - small) / 2, abs=1)
+
+
 def test_a_feature_that_the_new_model_brings_counts_as_the_model(
     model_then: XGBoostModel, model_now: XGBoostModel, home: pd.DataFrame
 ) -> None:
-    bare = home.drop(columns=["comparables_log_residual"])
+    bare = home.drop(columns=["neighbours_log_residual"])
 
     def predict_without(features: pd.DataFrame) -> np.ndarray:
-        return model_then.predict(features.assign(comparables_log_residual=0.0))
+        return model_then.predict(features.assign(neighbours_log_residual=0.0))
 
     change = change_of_value(
         Valued(predict_without, bare, round(predict_without(bare).item())),
-        valued(model_now, home.assign(comparables_log_residual=0.1)),
+        valued(model_now, home.assign(neighbours_log_residual=0.1)),
     )
 
     assert sek_of(change)["comparables"] == 0

@@ -8,21 +8,21 @@ import pandas as pd
 import pytest
 from made_up_sales import SMALL, described_made_up_sales, without_labels
 
+from ml.valuation.boosted_model import BlendModel, BoostedModel, PlainXGBoostModel
 from ml.valuation.explain import Explanation, Reference, explained
 from ml.valuation.features import (
     FEATURES,
-    LISTED_FEATURE,
-    MODES,
+    LISTED_FEATURES,
+    MARKET_LEVEL,
+    PLAIN_FEATURES,
     FeatureEncoding,
-    Mode,
 )
 from ml.valuation.log_contributions import (
     BASE,
-    GroupExplainer,
+    by_group,
+    feature_log_contributions,
     group_log_contributions,
-    tree_log_contributions,
     typical_home,
-    xgboost_log_contributions,
 )
 from ml.valuation.models import XGBoostModel
 from ml.valuation.reason_groups import (
@@ -61,6 +61,21 @@ def model(past: pd.DataFrame) -> XGBoostModel:
 
 
 @pytest.fixture(scope="module")
+def plain(past: pd.DataFrame) -> PlainXGBoostModel:
+    return PlainXGBoostModel(parameters=SMALL).fit(past)
+
+
+@pytest.fixture(scope="module")
+def blend(past: pd.DataFrame) -> BlendModel:
+    return BlendModel(parameters=SMALL).fit(past)
+
+
+@pytest.fixture(params=["model", "plain", "blend"])
+def each_model(request: pytest.FixtureRequest) -> BoostedModel:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
 def reference(past: pd.DataFrame) -> Reference:
     return Reference.of_sales(past, 60_000.0, dt.date(2015, 1, 15))
 
@@ -69,8 +84,13 @@ def reference(past: pd.DataFrame) -> Reference:
 def explanations(
     model: XGBoostModel, homes: pd.DataFrame, reference: Reference
 ) -> list[Explanation]:
-    logs = xgboost_log_contributions(model, homes)
+    logs = feature_log_contributions(model, homes)
     return explained(logs, homes, np.round(model.predict(homes)), reference)
+
+
+def usual_row(model: BoostedModel, past: pd.DataFrame) -> np.ndarray:
+    usual_home = typical_home(past, model.encoding)
+    return model.encoding.matrix(usual_home).to_numpy()[0]
 
 
 def sek_of(explanation: Explanation) -> dict[str, int]:
@@ -78,7 +98,7 @@ def sek_of(explanation: Explanation) -> dict[str, int]:
 
 
 def test_every_feature_has_a_group_and_a_name_of_its_own() -> None:
-    for feature in (*FEATURES, LISTED_FEATURE):
+    for feature in (*FEATURES, *PLAIN_FEATURES, *LISTED_FEATURES):
         assert group_of(feature) in GROUPS
         assert feature_label(feature, "sv")
         assert feature_label(feature, "en")
@@ -96,9 +116,11 @@ def test_a_feature_without_a_group_is_refused_and_does_not_vanish(
 
 
 def test_contributions_and_parts_add_up_to_the_value(
-    model: XGBoostModel, homes: pd.DataFrame, explanations: list[Explanation]
+    each_model: BoostedModel, homes: pd.DataFrame, reference: Reference
 ) -> None:
-    values = np.round(model.predict(homes))
+    values = np.round(each_model.predict(homes))
+    logs = feature_log_contributions(each_model, homes)
+    explanations = explained(logs, homes, values, reference)
     for explanation, value_sek in zip(explanations, values, strict=True):
         groups = explanation.contributions
         assert explanation.value_sek == value_sek
@@ -127,11 +149,17 @@ def test_size_carries_the_step_from_the_usual_area(
     assert (np.sign(of_size)[far] == np.sign(np.log(steps))[far]).all()
 
 
-def test_market_is_what_the_index_has_done_since_the_day_of_the_reference(
-    homes: pd.DataFrame, explanations: list[Explanation], model: XGBoostModel
+def test_market_is_what_index_level_and_drift_have_done_since_the_reference(
+    homes: pd.DataFrame,
+    explanations: list[Explanation],
+    model: XGBoostModel,
+    reference: Reference,
 ) -> None:
     index = homes["price_index_sek_per_m2"].to_numpy()
-    shift = np.exp(model.recalibration.log_shift)
+    drift = model.log_contributions(homes)["size_log_drift"].to_numpy()
+    level = homes[MARKET_LEVEL].to_numpy() - reference.market_log_level
+    shift = np.exp(model.recalibration.log_shift + level + drift)
+    assert level.any()
     market = [
         next(each for each in explanation.contributions if each.group == "market")
         for explanation in explanations
@@ -146,7 +174,7 @@ def test_a_home_without_a_known_index_is_explained_too(
 ) -> None:
     unknown = homes.head(2).assign(price_index_sek_per_m2=np.nan)
     values = np.round(model.predict(unknown))
-    logs = xgboost_log_contributions(model, unknown)
+    logs = feature_log_contributions(model, unknown)
 
     first, second = explained(logs, unknown, values, reference)
 
@@ -161,7 +189,7 @@ def test_listed_mode_is_told_by_the_asking_price(
     values = np.round(model.predict(homes))
 
     listed = explained(
-        xgboost_log_contributions(model, homes), homes, values, reference
+        feature_log_contributions(model, homes), homes, values, reference
     )
 
     asking = [
@@ -175,34 +203,23 @@ def test_listed_mode_is_told_by_the_asking_price(
 def test_the_values_of_another_model_are_not_explained(
     model: XGBoostModel, homes: pd.DataFrame, reference: Reference
 ) -> None:
-    logs = xgboost_log_contributions(model, homes)
+    logs = feature_log_contributions(model, homes)
     with pytest.raises(SlutprisError, match="the model that made it"):
         explained(logs, homes, model.predict(homes) * 1.01, reference)
 
 
-def test_tree_contributions_add_up_to_the_mean_of_the_boosters(
-    model: XGBoostModel, past: pd.DataFrame, homes: pd.DataFrame
+def test_contributions_of_features_and_of_groups_add_up_to_the_log_price(
+    each_model: BoostedModel, past: pd.DataFrame, homes: pd.DataFrame
 ) -> None:
-    other = XGBoostModel(parameters={**SMALL, "max_depth": 2})
-    other = other._trained(past)
-    matrix = model._matrix(homes)
-    boosters = [model.booster, other.booster]
-
-    contributions = tree_log_contributions(boosters, matrix)
-
-    mean = np.mean([booster.predict(matrix) for booster in boosters], axis=0)
-    assert contributions.sum(axis=1).to_numpy() == pytest.approx(mean, abs=1e-5)
-
-
-def test_model_contributions_add_up_to_its_log_price(
-    model: XGBoostModel, homes: pd.DataFrame
-) -> None:
-    logs = xgboost_log_contributions(model, homes)
+    logs = feature_log_contributions(each_model, homes)
+    groups = by_group(each_model, homes, usual_row(each_model, past))
 
     level = homes["price_index_sek_per_m2"] * homes["living_area_m2"]
-    predicted = np.log(model.predict(homes) / level)
+    predicted = np.log(each_model.predict(homes) / level)
     assert logs.sum(axis=1).to_numpy() == pytest.approx(predicted, abs=1e-5)
-    shift = model.recalibration.log_shift
+    assert groups.sum(axis=1).to_numpy() == pytest.approx(predicted, abs=1e-5)
+    assert (MARKET_LEVEL in logs) == each_model.encoding.is_hedonic
+    shift = each_model.recalibration.log_shift
     assert shift != 0
     assert logs[RECALIBRATION].to_numpy() == pytest.approx(shift)
 
@@ -252,14 +269,14 @@ def test_groups_alike_in_all_homes_cost_no_predictions() -> None:
 
 
 def test_groups_of_a_real_model_add_up_and_are_explained_without_parts(
-    model: XGBoostModel, past: pd.DataFrame, homes: pd.DataFrame, reference: Reference
+    each_model: BoostedModel,
+    past: pd.DataFrame,
+    homes: pd.DataFrame,
+    reference: Reference,
 ) -> None:
-    usual_home = typical_home(past, model.encoding.columns)
-    explainer = GroupExplainer([model.booster], model.encoding, usual_home)
-    values = np.round(model.predict(homes))
+    values = np.round(each_model.predict(homes))
 
-    logs = explainer.log_contributions(homes)
-    logs[RECALIBRATION] = model.recalibration.log_shift
+    logs = by_group(each_model, homes, usual_row(each_model, past))
     found = explained(logs, homes, values, reference)
 
     for one, value_sek in zip(found, values, strict=True):
@@ -268,33 +285,17 @@ def test_groups_of_a_real_model_add_up_and_are_explained_without_parts(
         assert with_parts == {"market"}
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_rows_of_codes_are_predicted_as_the_typed_matrix_is(
-    past: pd.DataFrame, homes: pd.DataFrame, mode: Mode
-) -> None:
-    model = XGBoostModel(parameters=SMALL, mode=mode)._trained(past)
-    some = homes.assign(street=homes["street"].where(homes["floor"] > 2, "Nygatan"))
-    some.loc[some["floor"] == 1, ["street", "floor", "fee_sek_per_month"]] = None
-    explainer = GroupExplainer([model.booster], model.encoding, some.head(1))
-
-    by_codes = model.booster.inplace_predict(explainer.rows(some))
-
-    assert np.array_equal(by_codes, model.booster.predict(model._matrix(some)))
-
-
-def test_the_typical_home_is_a_sale_of_usual_size_and_price_without_an_agency(
+def test_the_typical_home_is_a_sale_of_usual_size_and_price(
     past: pd.DataFrame,
 ) -> None:
-    home = typical_home(past, FeatureEncoding.fitted_on(past).columns)
+    home = typical_home(past, FeatureEncoding.fitted_on(past))
 
-    assert home.shape == (1, len(FEATURES))
+    assert len(home) == 1
     assert home["living_area_m2"].iloc[0] == pytest.approx(
         past["living_area_m2"].median(), rel=0.15
     )
     levels = past["price_per_m2_sek"] / past["price_index_sek_per_m2"]
     assert levels[home.index[0]] == pytest.approx(levels.median(), rel=0.15)
-    assert home["agency"].isna().all()
-    assert home["street"].iloc[0] == past.loc[home.index[0], "street"]
 
 
 @pytest.mark.parametrize(
@@ -314,9 +315,14 @@ def test_the_typical_home_is_a_sale_of_usual_size_and_price_without_an_agency(
             f"Avgift 2{NBSP}310 kr/mån, 18 % under det vanliga",
         ),
         (
-            "comparables_log_residual",
-            {"comparables_log_residual": 0.001},
-            "Jämförbara försäljningar som det väntade",
+            "neighbours_log_residual",
+            {"neighbours_log_residual": 0.001},
+            "Grannarnas försäljningar som det väntade",
+        ),
+        (
+            "asking_log_premium",
+            {"asking_log_premium": np.log(1.05)},
+            "Slutpriser på sistone 5 % över begärda",
         ),
         ("metro_distance_m", {"metro_distance_m": 350.0}, "Tunnelbana 350 m"),
         (

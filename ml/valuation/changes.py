@@ -25,7 +25,7 @@ from ml.valuation.attribution import (
     spread_to,
     whole_numbers,
 )
-from ml.valuation.features import CATEGORIES, ECONOMY_FEATURES, FACTS
+from ml.valuation.features import ECONOMY_FEATURES, FACTS, MARKET_LEVEL
 from ml.valuation.reason_groups import (
     PRICE_INDEX,
     Language,
@@ -44,6 +44,9 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 MARKET_COLUMNS = frozenset(
     {
         PRICE_INDEX,
+        MARKET_LEVEL,
+        "size_log_drift",
+        "asking_log_premium",
         "sold_date",
         "sold_year_fraction",
         "sold_month_sin",
@@ -55,9 +58,10 @@ MARKET_COLUMNS = frozenset(
         "policy_rate_norm",
     }
 )
-"""The day and what is known of the market on it, the same for every home."""
+"""The day and what is known of the market on it, the same for every home but for what
+it knows of sizes."""
 
-FACT_COLUMNS = (*CATEGORIES, *FACTS, "list_price_sek")
+FACT_COLUMNS = ("street", "district", "agency", *FACTS, "list_price_sek")
 MAX_DRIFT = 1e-4
 """By what share a model's value may differ from the one it is on record with, its
 libraries having changed since, before the record is taken for another valuation's."""
@@ -200,7 +204,7 @@ def _mixtures(then: Valued, now: Valued, crossed: Crossed | None) -> pd.DataFram
     }
     rows = []
     for market_is_new, is_known_now, has_new_facts in coalitions(3).tolist():
-        day = new if market_is_new else new | old
+        day = by_known_and_facts[market_is_new, has_new_facts]
         row = by_known_and_facts[is_known_now, has_new_facts]
         rows.append(row | {name: day[name] for name in MARKET_COLUMNS & day.keys()})
     return pd.DataFrame(rows)

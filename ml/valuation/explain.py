@@ -5,12 +5,13 @@ thinks. What does not: getting them from a model (``log_contributions``), the ar
 of dividing (``attribution``), names and facts in words (``reason_groups``).
 
 *From what.* The models say by which factor a home's price per m² lies above the city's
-index, so value = exp(base + contributions) x index today x area. The explanation starts
-from the usual home: the median area, at the model's mean level and at the market's of a
-reference day (a year before the valuation, say). So "size" carries the whole step from
-the usual area to the home's own, square metres and what small flats fetch beyond them,
-as a person expects; and "market" carries what the index has done since that day and the
-recalibration on the latest sales. Started from zero, or from an average home of this
+level, so value = exp(base + contributions) x index today x what the latest sales went
+above it x area. The explanation starts from the usual home: the median area, at the
+model's mean level and at the market's of a reference day (a year before the valuation,
+say). So "size" carries the whole step from the usual area to the home's own, square
+metres and what small flats fetch beyond them, as a person expects; and "market" carries
+what the index and the level above it have done since that day, how prices of such sizes
+have drifted, and the recalibration. Started from zero, or from an average home of this
 very area and day, size or market would be missing.
 
 *Into SEK.* A contribution is its log times the logarithmic mean of base and value: it
@@ -30,6 +31,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from ml.valuation.attribution import sek_parts
+from ml.valuation.features import MARKET_LEVEL
 from ml.valuation.log_contributions import AREA, BASE
 from ml.valuation.reason_groups import (
     FEATURE_NAMES,
@@ -99,12 +101,15 @@ class Explanation(BaseModel):
 class Reference:
     """What explanations start from: a usual area, and the market's level on a day.
 
-    ``usual`` holds what is usual by feature, to be told beside a home's own facts.
+    ``market_log_level`` is what sales then went above the index; models that know no
+    such level have no use for it. ``usual`` holds what is usual by feature, to be told
+    beside a home's own facts.
     """
 
     living_area_m2: float
     price_index_sek_per_m2: float
     date: dt.date | None = None
+    market_log_level: float = 0.0
     usual: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -121,6 +126,7 @@ class Reference:
             living_area_m2=float(usual[AREA]),
             price_index_sek_per_m2=price_index_sek_per_m2,
             date=date,
+            market_log_level=float(usual.get(MARKET_LEVEL, 0.0)),
             usual={str(name): float(value) for name, value in usual.items()},
         )
 
@@ -137,8 +143,9 @@ def explained(
     Parameters
     ----------
     log_contributions
-        Columns: features of ``reason_groups`` (or whole groups), ``recalibration`` and
-        ``base``; a row adds up to the predicted log of the price per m² over the index.
+        Columns: features of ``reason_groups`` (or whole groups), ``recalibration``,
+        ``base`` and, of a model that reads it, ``market_log_level``; a row adds up to
+        the log of the value per m² over the index.
     features
         The rows the values were predicted from.
     value_sek
@@ -180,6 +187,9 @@ def logs_from_reference(
     logs[:, names.index(AREA if AREA in names else "size")] += np.log(
         area_m2 / reference.living_area_m2
     )
+    if MARKET_LEVEL in names:
+        logs[:, names.index(MARKET_LEVEL)] -= reference.market_log_level
+        logs[:, names.index(BASE)] += reference.market_log_level
     market = np.log(level / reference.price_index_sek_per_m2)
     value = np.asarray(value_sek, dtype="float64")
     rest = np.log(value / _level_sek(reference)) - logs.sum(axis=1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
+from ml.valuation.features import MARKET_LEVEL
 from ml.valuation.swedish import swedish_number
 from warehouse.errors import SlutprisError
 
@@ -29,14 +30,14 @@ Group = Literal[
     "fee",
     "market",
     "neighbours_sales",
-    "agency",
     "asking_price",
 ]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 Kind = Literal[
     "name", "m2", "count", "year", "plain", "sek_month", "sek", "metres", "days",
-    "log_over_expected", "log_over_city", "log_spread", "log_over_usual", "silent",
+    "log_over_expected", "log_over_city", "log_spread", "log_over_usual",
+    "log_over_asking", "silent",
 ]  # fmt: skip
 """How a fact is written; a silent one means nothing to a reader by itself."""
 
@@ -51,7 +52,6 @@ _GROUP_LABELS: dict[Group, tuple[str, str]] = {
     "fee": ("Avgift", "Fee"),
     "market": ("Marknad", "Market"),
     "neighbours_sales": ("Försäljningar i närheten", "Sales nearby"),
-    "agency": ("Mäklare", "Agency"),
     "asking_price": ("Utgångspris", "Asking price"),
 }
 
@@ -89,10 +89,26 @@ FEATURE_NAMES: dict[str, FeatureName] = {
         "Level of the block and of homes alike",
         "log_over_city",
     ),
+    "hedonic_place_log_premium": FeatureName(
+        "place", "Lägets prisnivå", "Price level of the place", "log_over_city"
+    ),
     "living_area_m2": FeatureName("size", "Boarea", "Living area", "m2"),
     "rooms": FeatureName("size", "Rum", "Rooms", "count"),
+    "hedonic_size_log_premium": FeatureName(
+        "size", "Storlekens pris per m²", "Price per m² of the size", "log_over_usual"
+    ),
     "construction_year": FeatureName("building", "Byggår", "Built", "year"),
+    "construction_year_known": FeatureName(
+        "building", "Husets eget byggår", "The house's own year"
+    ),
+    "hedonic_building_log_premium": FeatureName(
+        "building", "Byggtidens prisnivå", "Price level of the period", "log_over_usual"
+    ),
     "floor": FeatureName("floor", "Våning", "Floor", "plain"),
+    "floor_known": FeatureName("floor", "Uppgiven våning", "The floor as stated"),
+    "hedonic_floor_log_premium": FeatureName(
+        "floor", "Våningens prisnivå", "Price level of the floor", "log_over_usual"
+    ),
     "fee_sek_per_month": FeatureName("fee", "Avgift", "Fee", "sek_month"),
     "fee_log_ratio": FeatureName(
         "fee",
@@ -100,8 +116,18 @@ FEATURE_NAMES: dict[str, FeatureName] = {
         "Fee against what is usual",
         "log_over_usual",
     ),
+    "fee_sek_per_m2_month": FeatureName("fee", "Avgift per m²", "Fee per m²"),
+    "hedonic_fee_log_premium": FeatureName(
+        "fee", "Avgiftens prisnivå", "Price level of the fee", "log_over_usual"
+    ),
     "operating_cost_sek_per_month": FeatureName(
         "fee", "Driftkostnad", "Running costs", "sek_month"
+    ),
+    "neighbours_log_residual": FeatureName(
+        _NEAR, "Grannarnas försäljningar", "Neighbours' sales", "log_over_expected"
+    ),
+    "neighbours_certainty": FeatureName(
+        _NEAR, "Hur mycket grannarna säger", "How much neighbours tell"
     ),
     "comparables_log_residual": FeatureName(
         _NEAR, "Jämförbara försäljningar", "Comparable sales", "log_over_expected"
@@ -148,11 +174,47 @@ FEATURE_NAMES: dict[str, FeatureName] = {
     "previous_sale_days": FeatureName(
         _NEAR, "Bostaden såldes senast", "The home was last sold", "days"
     ),
-    "agency": FeatureName("agency", "Mäklare", "Agency", "name"),
     PRICE_INDEX: FeatureName("market", "Prisindex", "Price index"),
+    MARKET_LEVEL: FeatureName(
+        "market", "De senaste veckornas priser", "Prices of the last weeks"
+    ),
+    "size_log_drift": FeatureName(
+        "market",
+        "Marknaden för så stora bostäder",
+        "The market for homes of this size",
+        "log_over_usual",
+    ),
     RECALIBRATION: FeatureName(
         "market", "De senaste försäljningarna", "The latest sales"
     ),
+    "asking_log_premium": FeatureName(
+        "asking_price",
+        "Slutpriser på sistone",
+        "Prices of late",
+        "log_over_asking",
+    ),
+    "neighbours_asking_log_residual": FeatureName(
+        "asking_price",
+        "Grannarnas slutpriser mot begärda",
+        "Neighbours' prices over asked",
+        "log_over_expected",
+    ),
+    "agency_asking_log_residual": FeatureName(
+        "asking_price",
+        "Mäklarens slutpriser mot begärda",
+        "The agency's prices over asked",
+        "log_over_expected",
+    ),
+    "district_asking_log_residual": FeatureName(
+        "asking_price",
+        "Områdets slutpriser mot begärda",
+        "The district's prices over asked",
+        "log_over_expected",
+    ),
+    "asking_log_gap": FeatureName(
+        "asking_price", "Grannarnas nivå mot begärt", "Neighbours' level over asked"
+    ),
+    "agency": FeatureName("asking_price", "Mäklare", "Agency", "name"),
     "list_price_ratio": FeatureName("asking_price", "Utgångspris", "Asking price"),
     "list_price_sek": FeatureName("asking_price", "Utgångspris", "Asking price", "sek"),
 }
@@ -166,8 +228,7 @@ _SAID: dict[Group, tuple[str, ...]] = {
     "floor": ("floor",),
     "fee": ("fee_sek_per_month",),
     "market": (),
-    "neighbours_sales": ("comparables_log_residual", "building_log_residual"),
-    "agency": ("agency",),
+    "neighbours_sales": ("neighbours_log_residual", "building_log_residual"),
     "asking_price": ("list_price_sek",),
 }
 """The facts that speak for a group, of those that a home has."""
@@ -292,6 +353,7 @@ _LEVELS: dict[str, tuple[str, str]] = {
     "log_over_expected": ("det väntade", "what was expected"),
     "log_over_city": ("stadens nivå", "the city's level"),
     "log_over_usual": ("det vanliga", "what is usual"),
+    "log_over_asking": ("begärda", "those asked"),
 }
 
 
@@ -332,4 +394,4 @@ def _number(value: float, language: Language, decimals: int = 0) -> str:
 
 
 def _is_unknown(value: Any) -> bool:  # noqa: ANN401 - a fact is text or a number
-    return value is None or value == "" or bool(pd.isna(value))
+    return bool(pd.isna(value)) or value == ""
