@@ -286,3 +286,21 @@ def test_queries_share_what_they_have_in_common(
     both = compiled(snapshot, grouped, again)
     assert both.ask(REQUESTS) == alone.ask(REQUESTS) * 2
     assert both.source.count("\n") == alone.source.count("\n")
+
+
+def test_a_left_join_of_groups_keeps_the_rows_as_they_are(
+    snapshot: duckdb.DuckDBPyConnection,
+) -> None:
+    query = """
+        select asked.request_id, lower(asked.name) as name, sold.sale_count
+        from query_table(requests) as asked
+        left join (
+            select asked.request_id, count(*) as sale_count
+            from query_table(requests) as asked
+            inner join marts.sales as sales on asked.name = sales.street
+            group by asked.request_id
+        ) as sold on asked.request_id = sold.request_id
+    """
+    check(snapshot, query)
+    named = "select request_id, lower(name) as name from query_table(requests)"
+    assert len(set(compiled(snapshot, named, query).source.split("lower()"))) == 2

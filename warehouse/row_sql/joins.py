@@ -175,6 +175,9 @@ def _join_equal(
         ours, theirs = _kept(left, right, alias, condition, ours, theirs)
     if join_type == "INNER":
         return _with_right(left.taken(ours), right, alias, theirs, may_miss=False)
+    if join_type == "LEFT" and _has_one_each(right, condition):
+        theirs = writer.line(f"one_each({ours}, {theirs}, {left.size})", "r")
+        return _with_right(left, right, alias, theirs, may_miss=True)
     if join_type == "LEFT":
         ours, theirs = writer.positions(f"with_missing({ours}, {theirs}, {left.size})")
         size = writer.line(f"len({theirs})", "n")
@@ -190,6 +193,13 @@ def _join_equal(
         wanted = join_type == "SEMI"
         return left.taken(writer.line(f"partnered({ours}, {left.size}, {wanted})", "l"))
     raise UnsupportedSqlError(f"{join_type} join")
+
+
+def _has_one_each(right: AnyRelation, condition: Condition) -> bool:
+    """Tell whether no row can find two: then ours stay as they are."""
+    if isinstance(right, StoredRelation) or not right.unique:
+        return False
+    return right.unique <= {right.column(name).name for name in condition.theirs}
 
 
 def _lookup(right: AnyRelation, condition: Condition, left: Joined) -> str:

@@ -102,8 +102,15 @@ class Writer:
 class Relation:
     """Rows in the program: a variable with their number, and columns by name."""
 
-    def __init__(self, size: str, columns: Mapping[str, Callable[[], Column]]) -> None:
+    def __init__(
+        self,
+        size: str,
+        columns: Mapping[str, Callable[[], Column]],
+        unique: frozenset[str] = frozenset(),
+    ) -> None:
         self.size = size
+        self.unique = unique
+        """Columns that no two rows have alike, by the names of their variables."""
         self._makers = dict(columns)
         self._made: dict[str, Column] = {}
 

@@ -82,6 +82,14 @@ def with_missing(
     return (None if len(found) == count else [our for our, _ in found]), theirs
 
 
+def one_each(ours: Positions, theirs: Positions, count: int) -> Positions:
+    """Give each row's one partner, -1 where there is none."""
+    partners = [-1] * count
+    for our, their in zip(ours, theirs, strict=True):
+        partners[our] = their
+    return partners
+
+
 def partnered(ours: Positions, count: int, is_wanted: bool) -> Positions:
     """Give the rows that have a partner (semi join), or that have none (anti join)."""
     having = set(ours)

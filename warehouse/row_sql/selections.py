@@ -69,6 +69,10 @@ class Selection:
         """Give the selection of other rows."""
         return Selection(joined, self.items)
 
+    def unique(self) -> frozenset[str]:
+        """Name the columns that no two rows have alike; none is known of."""
+        return frozenset()
+
     def column(self, code: Code) -> Column:
         """Compute an expression for every row."""
         return self.writer.computed(code, self.size)
@@ -125,11 +129,12 @@ class Groups(Selection):
     """The groups of a ``select``: its keys, and figures of each group's rows."""
 
     def __init__(
-        self, rows: Selection, joined: Joined, keys: frozenset[str], groups: str
+        self, rows: Selection, joined: Joined, keys: Sequence[Node], groups: str
     ) -> None:
         super().__init__(joined, rows.items)
         self._rows = rows
         self._keys = keys
+        self._key_columns = {rows.column(compiled(key, rows)).name for key in keys}
         self._groups = groups
 
     @classmethod
@@ -137,17 +142,20 @@ class Groups(Selection):
         """Group rows by the values of expressions."""
         if len(sets) > 1 or not keys:
             raise UnsupportedSqlError("several groupings, or none")
-        names = [rows.column(compiled(key, rows)).name for key in keys]
-        lists = ", ".join(names)
+        lists = ", ".join(rows.column(compiled(key, rows)).name for key in keys)
         firsts, groups = rows.writer.positions(f"grouped({lists})")
-        return cls(rows, rows.joined.taken(firsts), frozenset(names), groups)
+        return cls(rows, rows.joined.taken(firsts), keys, groups)
 
     def resolve(self, names: Sequence[str]) -> Code:
         """Give a key's code: other columns have no one value in a group."""
         column = self._rows.joined.find(list(names))
-        if column is not None and column.name not in self._keys:
+        if column is not None and column.name not in self._key_columns:
             raise UnsupportedSqlError(f"column {'.'.join(names)} outside the groups")
         return super().resolve(names)
+
+    def unique(self) -> frozenset[str]:
+        """Name the columns that no two groups have alike."""
+        return frozenset(self.column(compiled(key, self)).name for key in self._keys)
 
     def special(self, node: Node) -> Code | None:
         """Give the code of an aggregate."""

@@ -166,7 +166,7 @@ class Compiler:
                 columns |= scope.star(item)
             else:
                 columns[_name(item)] = scope.maker(item)
-        return Relation(scope.size, columns)
+        return Relation(scope.size, columns, scope.unique())
 
     def _unnested(self, items: Sequence[Node], scope: Selection) -> Relation:
         (item,) = [each for each in items if _is_unnest(each)]
