@@ -7,14 +7,23 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_sales import made_up_sales, without_labels, write_marts
+from made_up_sales import (
+    described_made_up_sales,
+    made_up_sales,
+    without_labels,
+    write_marts,
+)
 
 from ml.valuation.features import (
-    CATEGORIES,
+    ASKING_GAP,
     FEATURES,
+    KNOWN_FACTS,
     LISTED_FEATURE,
-    NUMBERS,
+    LISTED_FEATURES,
+    MARKET_LEVEL,
+    PLAIN_FEATURES,
     FeatureEncoding,
+    hedonic_sum,
     read_sale_features,
 )
 from warehouse.errors import SlutprisError
@@ -22,43 +31,63 @@ from warehouse.errors import SlutprisError
 
 @pytest.fixture(scope="module")
 def sales() -> pd.DataFrame:
-    return made_up_sales(300)
+    return described_made_up_sales(400).tail(150)
 
 
 def test_matrix_has_every_feature_typed_and_in_order(sales: pd.DataFrame) -> None:
     matrix = FeatureEncoding.fitted_on(sales).matrix(without_labels(sales))
 
     assert tuple(matrix.columns) == FEATURES
-    assert all(isinstance(matrix[c].dtype, pd.CategoricalDtype) for c in CATEGORIES)
-    assert all(matrix[c].dtype == "float64" for c in NUMBERS)
+    assert (matrix.dtypes == "float64").all()
+    pd.testing.assert_index_equal(matrix.index, sales.index)
 
 
-def test_category_not_seen_before_is_missing(sales: pd.DataFrame) -> None:
-    home = sales.head(1).assign(street="Nygatan", district=None)
+def test_whole_numbers_and_missing_ones_are_encoded_too(sales: pd.DataFrame) -> None:
+    floor = sales["floor"].astype("Int64").mask(sales["rooms"] > 2)
 
-    matrix = FeatureEncoding.fitted_on(sales).matrix(home)
+    matrix = FeatureEncoding.fitted_on(sales).matrix(sales.assign(floor=floor))
 
-    assert matrix["street"].isna().all()
-    assert matrix["district"].isna().all()
-    assert matrix["agency"].tolist() == home["agency"].tolist()
-
-
-def test_category_of_few_sales_is_missing(sales: pd.DataFrame) -> None:
-    rare = pd.concat([sales, sales.head(2).assign(street="Gränden")])
-
-    encoding = FeatureEncoding.fitted_on(rare, min_category_sales=3)
-
-    assert "Gränden" not in encoding.categories["street"]
-    assert sales["street"].value_counts().index[0] in encoding.categories["street"]
+    assert matrix["floor"].isna().equals(sales["rooms"] > 2)
+    assert (matrix["floor"].dropna() == sales["floor"][sales["rooms"] <= 2]).all()
 
 
-def test_codes_do_not_depend_on_the_rows_that_are_encoded(sales: pd.DataFrame) -> None:
-    encoding = FeatureEncoding.fitted_on(sales)
-    whole = encoding.matrix(sales)["street"].cat.codes
+def test_an_imputed_fact_is_known_as_a_guess_alone(sales: pd.DataFrame) -> None:
+    imputed = sales.head(2).assign(
+        is_floor_imputed=[True, False],
+        is_fee_sek_per_month_imputed=[True, False],
+        construction_year_source=["district", "own"],
+    )
 
-    alone = encoding.matrix(sales.iloc[[7]])["street"].cat.codes
+    matrix = FeatureEncoding.fitted_on(sales).matrix(imputed)
 
-    assert alone.iloc[0] == whole.iloc[7]
+    assert matrix[list(KNOWN_FACTS)].isna().to_numpy().tolist() == [
+        [True] * 3,
+        [False] * 3,
+    ]
+    assert matrix[["floor", "construction_year"]].notna().to_numpy().all()
+    known = matrix.iloc[1]
+    assert known["fee_sek_per_m2_month"] == pytest.approx(50)
+    assert known["floor_known"] == known["floor"]
+
+
+def test_the_level_of_the_day_moves_values_of_hedonic_models_alone(
+    sales: pd.DataFrame,
+) -> None:
+    raised = sales.assign(**{MARKET_LEVEL: sales[MARKET_LEVEL] + np.log(1.1)})
+    zero = np.zeros(len(sales))
+    ratios = {}
+    for features in (FEATURES, PLAIN_FEATURES):
+        encoding = FeatureEncoding.fitted_on(sales, features=features)
+        value = encoding.value_sek(zero, sales)
+        ratios[encoding.is_hedonic] = encoding.value_sek(zero, raised) / value
+
+    assert np.allclose(ratios[True], 1.1)
+    assert np.allclose(ratios[False], 1)
+
+
+def test_sales_that_are_not_described_are_refused(sales: pd.DataFrame) -> None:
+    with pytest.raises(SlutprisError, match="have no hedonic_place_log_premium"):
+        FeatureEncoding.fitted_on(sales.drop(columns=["hedonic_place_log_premium"]))
 
 
 def test_target_turns_back_into_the_price(sales: pd.DataFrame) -> None:
@@ -83,21 +112,24 @@ def test_without_an_index_the_median_of_past_prices_stands_in(
     sales: pd.DataFrame,
 ) -> None:
     encoding = FeatureEncoding.fitted_on(sales)
-    home = sales.head(1).assign(price_index_sek_per_m2=None, living_area_m2=10.0)
+    home = sales.head(1).assign(
+        price_index_sek_per_m2=None, market_log_level=None, living_area_m2=10.0
+    )
 
     value = encoding.value_sek(np.zeros(1), home)
 
     assert value[0] == pytest.approx(sales["price_per_m2_sek"].median() * 10)
 
 
-def test_listed_mode_adds_the_asking_price_over_the_index(sales: pd.DataFrame) -> None:
-    area, index = sales["living_area_m2"], sales["price_index_sek_per_m2"]
-    asked_as_index = sales.assign(list_price_sek=area * index)
+def test_listed_mode_adds_the_asking_price_over_the_level(sales: pd.DataFrame) -> None:
     encoding = FeatureEncoding.fitted_on(sales, mode="listed")
+    level_sek = sales["living_area_m2"] * encoding.price_level(sales)
 
-    ratio = encoding.matrix(asked_as_index)[LISTED_FEATURE]
+    matrix = encoding.matrix(sales.assign(list_price_sek=level_sek))
 
-    assert np.allclose(ratio, 0)
+    assert tuple(matrix) == (*FEATURES, *LISTED_FEATURES)
+    assert np.allclose(matrix[LISTED_FEATURE], 0)
+    assert np.allclose(matrix[ASKING_GAP], hedonic_sum(sales))
 
 
 @pytest.mark.parametrize("unknown", [0, None])
@@ -126,8 +158,8 @@ def test_encoding_survives_json(sales: pd.DataFrame) -> None:
     assert read == encoding
 
 
-def test_only_sales_before_the_day_are_read(sales: pd.DataFrame) -> None:
-    connection = duckdb.connect()
+def test_only_sales_before_the_day_are_read() -> None:
+    sales, connection = made_up_sales(300), duckdb.connect()
     write_marts(connection, sales)
 
     read = read_sale_features(connection, before=date(2015, 7, 1))

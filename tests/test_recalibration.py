@@ -1,18 +1,28 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_sales import SMALL, described_made_up_sales, without_labels
+from made_up_sales import (
+    SMALL,
+    described_made_up_sales,
+    made_up_sales,
+    repriced,
+    without_labels,
+)
 
-from ml.valuation.models import PlainXGBoostModel
-from ml.valuation.recalibration import RECENT_DAYS, SHRINKAGE, Recalibration
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from ml.valuation.boosted_model import PlainXGBoostModel, XGBoostModel
+from ml.valuation.described import described
+from ml.valuation.hedonic.hedonics import Hedonics
+from ml.valuation.recalibration import (
+    MIN_EARLIER_SALES,
+    MOST_SALES_ASKED_FOR,
+    SHARE,
+    Recalibration,
+    held_out,
+)
 
 
 @pytest.fixture(scope="module")
@@ -20,29 +30,49 @@ def sales() -> pd.DataFrame:
     return described_made_up_sales()
 
 
-def told(factor: float) -> Callable[[pd.DataFrame, pd.DataFrame], np.ndarray]:
-    return lambda _earlier, recent: recent["sold_price_sek"].to_numpy() * factor
+def told(sales: pd.DataFrame, factor: float) -> np.ndarray:
+    return sales["sold_price_sek"].to_numpy() * factor
 
 
-def test_part_of_the_median_error_of_the_last_days_is_the_shift(
-    sales: pd.DataFrame,
-) -> None:
-    recalibration = Recalibration.measured(sales, told(1.1))
+def test_part_of_the_shift_of_the_middle_is_taken_over(sales: pd.DataFrame) -> None:
+    recalibration = Recalibration.measured(sales, told(sales, 1.05))
 
-    assert recalibration.log_shift == pytest.approx(-SHRINKAGE * math.log(1.1))
+    assert recalibration.log_shift == pytest.approx(-SHARE * math.log(1.05))
+    assert recalibration.since == f"{sales['sold_date'].min():%Y-%m-%d}"
 
 
-def test_recent_sales_are_judged_by_the_earlier_ones_alone(
-    sales: pd.DataFrame,
-) -> None:
-    def seen(earlier: pd.DataFrame, recent: pd.DataFrame) -> np.ndarray:
-        assert earlier["sold_date"].max() < recent["sold_date"].min()
-        assert len(earlier) + len(recent) == len(sales)
-        days = recent["sold_date"].max() - recent["sold_date"].min()
-        assert days < pd.Timedelta(days=RECENT_DAYS)
-        return recent["sold_price_sek"].to_numpy()
+def test_values_are_right_on_average_and_not_in_the_middle(sales: pd.DataFrame) -> None:
+    log_error = np.where(np.arange(len(sales)) % 2, 0.1, -0.1)
 
-    assert Recalibration.measured(sales, seen).log_shift == 0
+    recalibration = Recalibration.measured(sales, told(sales, np.exp(log_error)))
+
+    mean_error = np.exp(log_error + recalibration.log_shift).mean() - 1
+    assert np.expm1(log_error).mean() > 0.004
+    assert mean_error == pytest.approx(0, abs=1e-3)
+
+
+def test_a_few_values_far_off_hardly_move_the_rest(sales: pd.DataFrame) -> None:
+    factor = np.where(np.arange(len(sales)) % 100 == 0, 50.0, 1.0)
+
+    recalibration = Recalibration.measured(sales, told(sales, factor))
+
+    assert abs(recalibration.log_shift) < 0.01
+
+
+def test_the_latest_sales_are_held_out_by_whole_days(sales: pd.DataFrame) -> None:
+    split = held_out(sales)
+
+    assert split is not None
+    earlier, recent = split
+    assert earlier["sold_date"].max() < recent["sold_date"].min()
+    assert len(earlier) + len(recent) == len(sales)
+    assert MOST_SALES_ASKED_FOR * 0.95 <= len(recent) <= MOST_SALES_ASKED_FOR
+
+
+def test_too_few_sales_are_not_split(sales: pd.DataFrame) -> None:
+    assert held_out(sales.head(MIN_EARLIER_SALES)) is None
+    assert held_out(sales.head(60)) is None
+    assert Recalibration().applied(np.array([1e6]), sales.head(1)) == [1e6]
 
 
 def test_only_homes_valued_on_a_recent_day_are_shifted() -> None:
@@ -54,23 +84,30 @@ def test_only_homes_valued_on_a_recent_day_are_shifted() -> None:
     assert value == pytest.approx([1e6, 9e5])
 
 
-def test_too_few_sales_give_no_shift(sales: pd.DataFrame) -> None:
-    assert Recalibration.measured(sales.head(150), told(1.1)) == Recalibration()
-    assert Recalibration().applied(np.array([1e6]), sales.head(1)) == [1e6]
+def test_a_model_learns_its_shift_from_sales_it_had_not_seen(
+    sales: pd.DataFrame,
+) -> None:
+    split = held_out(sales)
+    assert split is not None
+    earlier, recent = split
+
+    model = PlainXGBoostModel(parameters=SMALL).fit(sales)
+
+    unseen = PlainXGBoostModel(parameters=SMALL)._trained(earlier)
+    expected = Recalibration.measured(recent, unseen._values(recent))
+    assert model.recalibration == expected != Recalibration()
 
 
-def test_model_follows_a_fall_the_index_has_not_seen(sales: pd.DataFrame) -> None:
+def test_values_follow_a_fall_that_the_index_has_not_seen() -> None:
+    sales = made_up_sales()
     has_fallen = sales["sold_date"] >= "2016-05-01"
-    price_sek = sales["sold_price_sek"] * np.where(has_fallen, 0.9, 1)
-    fallen = sales.assign(
-        sold_price_sek=price_sek, price_per_m2_sek=price_sek / sales["living_area_m2"]
-    )
-    is_past = sales["sold_date"] < "2016-06-01"
-    june = without_labels(sales[~is_past])
+    fallen = repriced(sales, sales["sold_price_sek"] * np.where(has_fallen, 0.9, 1))
 
-    def june_value(past: pd.DataFrame) -> float:
-        model = PlainXGBoostModel(parameters=SMALL).fit(past)
-        return float(np.median(model.predict(june)))
+    def june_value(sales: pd.DataFrame) -> float:
+        known = described(sales, Hedonics(sales))
+        is_past = known["sold_date"] < "2016-06-01"
+        model = XGBoostModel(parameters=SMALL).fit(known[is_past])
+        return float(np.median(model.predict(without_labels(known[~is_past]))))
 
-    ratio = june_value(fallen[is_past]) / june_value(sales[is_past])
-    assert 0.9 <= ratio < 0.97
+    ratio = june_value(fallen) / june_value(sales)
+    assert ratio == pytest.approx(0.9, abs=0.025)

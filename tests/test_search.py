@@ -38,7 +38,7 @@ def test_too_many_folds_are_refused(sales: pd.DataFrame) -> None:
 
 def test_search_keeps_what_was_best_and_says_on_what(sales: pd.DataFrame) -> None:
     folds = time_ordered_folds(sales, MARCH, folds=1, months_per_fold=2)
-    bad = SMALL | {
+    bad = SMALL["xgboost"] | {
         "num_boost_round": 300,
         "learning_rate": 0.02,
         "min_child_weight": 50.0,
@@ -54,4 +54,4 @@ def test_search_keeps_what_was_best_and_says_on_what(sales: pd.DataFrame) -> Non
     assert record["mape_pct_of_best"] <= record["mape_pct_of_previous"]
     assert record["trials"] == 3
     assert record["folds"][0]["valued_rows"] == len(folds[0].test)
-    XGBoostModel(parameters=written["xgboost"]).fit(sales)
+    XGBoostModel(parameters=written).fit(sales)
