@@ -43,9 +43,10 @@ class GroupMeans:
         self._shrinkage_sales = shrinkage_sales
         order = np.argsort(group, kind="stable")
         self._place = (group * _DAYS + days[told] - self._first_day)[order]
+        starts = np.searchsorted(group[order], np.arange(1, len(self._keys)))
         weight = 1 / self._faded(days[told][order])
-        self._weight = np.concatenate([[0.0], np.cumsum(weight)])
-        self._sum = np.concatenate([[0.0], np.cumsum(weight * values[told][order])])
+        self._weight = _running(weight, starts)
+        self._sum = _running(weight * values[told][order], starts)
 
     def before(self, keys: np.ndarray, days: np.ndarray) -> np.ndarray:
         """Mean of each home's group over the days before its own; 0 of an unknown."""
@@ -55,10 +56,18 @@ class GroupMeans:
         first = np.searchsorted(self._place, group * _DAYS)
         end = np.searchsorted(self._place, group * _DAYS + days - self._first_day)
         faded = self._faded(days)
-        total = (self._sum[end] - self._sum[first]) * faded
-        weight = (self._weight[end] - self._weight[first]) * faded
-        mean = total / (weight + self._shrinkage_sales)
-        return np.where(self._keys[group] == keys, mean, 0.0)
+        mean = self._sum[end] * faded
+        mean /= self._weight[end] * faded + self._shrinkage_sales
+        return np.where((self._keys[group] == keys) & (end > first), mean, 0.0)
 
     def _faded(self, days: np.ndarray) -> np.ndarray:
         return 0.5 ** ((days - self._first_day) / self._half_life_days)
+
+
+def _running(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Add up values before each place, each group for itself.
+
+    Added up through all groups, what one sold later would change another's last digit.
+    """
+    totals = [np.cumsum(each) for each in np.split(values, starts)]
+    return np.concatenate([[0.0], *totals])

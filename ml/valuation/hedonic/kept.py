@@ -38,7 +38,7 @@ class KeptArrays:
             try:
                 with np.load(path) as arrays:
                     return dict(arrays)
-            except (OSError, ValueError, zipfile.BadZipFile) as error:
+            except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
                 logger.warning("%s is damaged and made again: %s", path, error)
         arrays = make()
         try:

@@ -94,7 +94,11 @@ class Market:
     def features(self, homes: Homes) -> np.ndarray:
         """``HEDONIC_FEATURES`` of homes of this month, a row each."""
         by_term = self._effects.of(homes.keys)
-        parts = [by_term[:, rows].sum(axis=1) for rows in _TERMS_OF_PARTS]
+        # Row by row in memory: added up otherwise, a home alone ends in another digit.
+        parts = [
+            np.ascontiguousarray(by_term[:, terms]).sum(axis=1)
+            for terms in _TERMS_OF_PARTS
+        ]
         levels = [self._level(int(day)) for day in homes.day]
         near = self._pool.neighbours(homes.points)
         residual = np.append(self._residual, 0.0)[near.rows]
