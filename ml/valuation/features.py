@@ -19,6 +19,7 @@ from ml.valuation.hedonic.terms import GUESSED_YEAR_SOURCES
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
 Mode = Literal["before_listing", "listed"]
@@ -113,7 +114,10 @@ LISTED_FEATURES = (LISTED_FEATURE, ASKING_GAP, *ASKING_FEATURES)
 
 
 def read_sale_features(
-    connection: duckdb.DuckDBPyConnection, *, before: date | None = None
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    before: date | None = None,
+    columns: Sequence[str] = ("*",),
 ) -> pd.DataFrame:
     """Rows of ``marts.sale_features``, oldest first.
 
@@ -123,6 +127,8 @@ def read_sale_features(
         To the warehouse, or to a published snapshot.
     before
         Only sales sold before this day; all of them when None.
+    columns
+        Which columns; all of them unless they are named.
 
     Raises
     ------
@@ -131,8 +137,8 @@ def read_sale_features(
     """
     try:
         return connection.execute(
-            """
-            select * from marts.sale_features
+            f"""
+            select {", ".join(columns)} from marts.sale_features
             where $before::date is null or sold_date < $before::date
             order by sold_date, sale_id
             """,

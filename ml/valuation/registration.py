@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from ml.registry import ModelRegistry, ModelVersion
 from ml.valuation.backtest import fingerprint, git_commit
 from ml.valuation.described import read_described_sales
-from ml.valuation.features import FEATURES
+from ml.valuation.features import FEATURES, KNOWN_FACTS
 from ml.valuation.training import check_enough, train
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
+    from ml.valuation.features import Mode
     from warehouse.settings import Settings
 
 MODEL_CODE = (
@@ -53,8 +54,17 @@ class Registration:
     is_new: bool
 
 
+def registered_name(name: str, mode: Mode) -> str:
+    """Name a model as the registry does: the two modes are two models."""
+    return f"{name}_listed" if mode == "listed" else name
+
+
 def ensure_registered(
-    name: str, connection: duckdb.DuckDBPyConnection, settings: Settings
+    name: str,
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    *,
+    mode: Mode = "before_listing",
 ) -> Registration:
     """Train and register a model, unless its newest version is of the same lineage.
 
@@ -67,10 +77,11 @@ def ensure_registered(
     check_enough(sales)
     registry = ModelRegistry(settings.registry_dir)
     lineage = lineage_of(name, sales, settings)
-    for version in registry.versions(name)[-1:]:
+    for version in registry.versions(registered_name(name, mode))[-1:]:
         if version.lineage["inputs"] == lineage["inputs"]:
             return Registration(version, is_new=False)
-    return Registration(_trained(name, sales, settings, registry, lineage), is_new=True)
+    version = _trained(name, mode, sales, settings, registry, lineage)
+    return Registration(version, is_new=True)
 
 
 def lineage_of(name: str, sales: pd.DataFrame, settings: Settings) -> dict[str, Any]:
@@ -99,9 +110,14 @@ def code_fingerprint() -> str:
     return digest.hexdigest()
 
 
+def read_columns() -> list[str]:
+    """Columns of a described sale that models read; facts known are made of others."""
+    return [name for name in FEATURES if name not in KNOWN_FACTS]
+
+
 def example(sales: pd.DataFrame) -> dict[str, Any]:
     """Show what the models take: the newest sale's features, None where unknown."""
-    newest = sales[list(FEATURES)].iloc[-1]
+    newest = sales[read_columns()].iloc[-1]
     return {
         str(key): None if value != value else value for key, value in newest.items()
     }
@@ -109,6 +125,7 @@ def example(sales: pd.DataFrame) -> dict[str, Any]:
 
 def _trained(
     name: str,
+    mode: Mode,
     sales: pd.DataFrame,
     settings: Settings,
     registry: ModelRegistry,
@@ -116,15 +133,15 @@ def _trained(
 ) -> ModelVersion:
     with TemporaryDirectory(prefix="slutpris-train-") as scratch:
         folder = Path(scratch)
-        trained = train(name, sales, settings, plots_dir=folder / "plots")
+        trained = train(name, sales, settings, plots_dir=folder / "plots", mode=mode)
         (folder / "model").mkdir()
         trained.model.save(folder / "model")
         return registry.register(
-            name,
+            registered_name(name, mode),
             folder / "model",
             metrics=trained.metrics,
             lineage=lineage,
-            input_schema={key: str(sales[key].dtype) for key in FEATURES},
+            input_schema={key: str(sales[key].dtype) for key in read_columns()},
             input_example=example(sales),
             plots=trained.plots,
         )

@@ -18,12 +18,14 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from ml.valuation.features import Mode  # noqa: TC001 - pydantic reads it
 from warehouse.errors import SlutprisError
 
-ModelName = Literal["xgboost", "autogluon"]
+ModelName = Literal["xgboost", "autogluon", "blend"]
 
 YEARS_AHEAD = 3
 """How far ahead a building year or a valuation date may lie."""
@@ -34,9 +36,11 @@ RANGES: dict[str, tuple[float, float]] = {
     "floor": (-3, 35),
     "fee_sek_per_month": (0, 60_000),
     "operating_cost_sek_per_month": (0, 20_000),
-    "street_number": (0, 300),
+    "list_price_sek": (150_000, 150_000_000),
+    "street_number": (0, 500),
 }
-"""The predecessor's bounds, inclusive; those that move with the year are in
+"""The predecessor's bounds, inclusive, but for street numbers, of which real sales have
+higher ones; those that move with the year are in
 :func:`allowed_range`."""
 
 STREET_NUMBER = re.compile(r"^(?P<street>[^0-9]+?)[ ,.-]*(?P<number>[0-9]+)")
@@ -83,6 +87,13 @@ def street_and_number(address: str) -> tuple[str, int | None]:
     return match["street"], int(match["number"])
 
 
+ASKED_BEFORE_LISTING = (
+    "list_price_sek was given, but the mode is before_listing: leave the price out, or "
+    "ask with mode listed"
+)
+LISTED_UNASKED = "mode listed needs the asking price, list_price_sek"
+
+
 class ValuationRequest(BaseModel):
     """A home to value, and as of which day.
 
@@ -102,6 +113,10 @@ class ValuationRequest(BaseModel):
     agency: str | None = None
     date: dt.date = Field(default_factory=dt.date.today)
     model: ModelName = "xgboost"
+    mode: Mode = "before_listing"
+    """Which of two models is asked: one that has never seen an asking price, or one
+    that leans on it. Never guessed from the other fields."""
+    list_price_sek: float | None = None
 
     @classmethod
     def of(cls, **fields: Any) -> Self:  # noqa: ANN401 - that is what is checked
@@ -127,12 +142,24 @@ class ValuationRequest(BaseModel):
         "operating_cost_sek_per_month",
         "construction_year",
         "date",
+        "list_price_sek",
     )
     @classmethod
     def _within_range(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
         if value is not None:
             _check_range(str(info.field_name), value)
         return value
+
+    @model_validator(mode="after")
+    def _asking_price_goes_with_listed(self) -> Self:
+        is_asked = self.list_price_sek is not None
+        if is_asked != (self.mode == "listed"):
+            raise PydanticCustomError(
+                "asking_price",
+                "{advice}",
+                {"advice": ASKED_BEFORE_LISTING if is_asked else LISTED_UNASKED},
+            )
+        return self
 
     @field_validator("address")
     @classmethod
@@ -162,6 +189,8 @@ def _problem(error: dict[str, Any]) -> FieldProblem:
         shown = f"{given:g}" if isinstance(given, float) else given
         message = f"{field} must be {lowest} to {highest}, it was {shown}"
         return FieldProblem(field, given, message, lowest, highest)
+    if error["type"] == "asking_price":
+        return FieldProblem("list_price_sek", None, error["msg"])
     field = str(error["loc"][0]) if error["loc"] else "request"
     if error["type"] == "missing":
         return FieldProblem(field, None, f"{field} is missing")

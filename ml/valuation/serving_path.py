@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ml.valuation.comparables import COMPARABLES_SQL, ComparableSale, heaviest_first
 from ml.valuation.places import (
     SPELT_RIGHT_SQL,
     exact_uncertainty_m,
@@ -80,7 +79,6 @@ NULLABLE_TYPES: dict[str, ExtensionDtype] = {
 """Pandas' types of columns that hold NULL; without NULL they are NumPy's."""
 
 FEATURES_SQL = "select * from marts.features_of({requests})"
-OF_THE_FIRST = "where compared.request_id = '0'"
 REQUESTS = "feature_requests"
 
 
@@ -93,22 +91,13 @@ class HomeAtDate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Features of homes, a row each in their order; comparables of the first one."""
-
-    features: pd.DataFrame
-    comparables: list[ComparableSale]
-
-
-@dataclass(frozen=True)
 class _Compiled:
-    answer: Program | None = None
     features: Program | None = None
     places: Program | None = None
 
 
 class ServingPath:
-    """Features and comparables of homes at dates, from one open snapshot.
+    """Features of homes at dates, from one open snapshot.
 
     Safe to use from several threads, each with a connection of its own.
     """
@@ -136,11 +125,6 @@ class ServingPath:
                 {each.name: each.definition for each in macros},
             )
             compiled = _Compiled(
-                answer=_program(
-                    programs,
-                    FEATURES_SQL.format(requests="requests"),
-                    f"{COMPARABLES_SQL.format(requests='requests')} {OF_THE_FIRST}",
-                ),
                 features=_program(programs, FEATURES_SQL.format(requests="requests")),
                 places=_program(
                     programs, SPELT_RIGHT_SQL.format(requests="query_table(requests)")
@@ -150,20 +134,6 @@ class ServingPath:
             self._compiled = compiled
             self._is_warm = True
             _leave_to_stay()
-
-    def answer(
-        self, connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
-    ) -> Answer:
-        """Compute the features of homes, and the comparables of the first of them."""
-        program = self._compiled.answer
-        if program is None or len(homes) > COMPILED_ROWS:
-            return Answer(
-                self.features(connection, homes), _comparables(connection, homes[0])
-            )
-        features, comparables = program.ask(_request_rows(homes))
-        return Answer(
-            _frame(features, program.kinds[0]), heaviest_first(_records(comparables))
-        )
 
     def features(
         self, connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
@@ -217,16 +187,6 @@ def _program(programs: Programs, *queries: str) -> Program | None:
     except UnsupportedSqlError as error:
         logger.warning("not compiled (%s); DuckDB answers, slowly: %s", error, queries)
         return None
-
-
-def _comparables(
-    connection: duckdb.DuckDBPyConnection, home: HomeAtDate
-) -> list[ComparableSale]:
-    with _registered(connection, [home]) as requests:
-        cursor = connection.execute(COMPARABLES_SQL.format(requests=requests))
-        names = [column[0] for column in cursor.description or []]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return heaviest_first(rows)
 
 
 def _request_rows(homes: Sequence[HomeAtDate]) -> list[dict[str, Any]]:

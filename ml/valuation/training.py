@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from ml.valuation.features import Mode
     from warehouse.settings import Settings
 
 HOLDOUT_SHARE = 0.1
@@ -43,7 +44,12 @@ class TrainedModel:
 
 
 def train(
-    name: str, sales: pd.DataFrame, settings: Settings, *, plots_dir: Path
+    name: str,
+    sales: pd.DataFrame,
+    settings: Settings,
+    *,
+    plots_dir: Path,
+    mode: Mode = "before_listing",
 ) -> TrainedModel:
     """Judge a model on the newest sales, then fit it on all of them.
 
@@ -52,11 +58,13 @@ def train(
     name
         A name of ``models.MODELS``.
     sales
-        Rows of ``marts.sale_features``.
+        Described rows of ``marts.sale_features``.
     settings
         Threads and AutoGluon's time limit.
     plots_dir
         Where the plot of predictions against prices is written.
+    mode
+        For homes before listing, or with an asking price.
 
     Raises
     ------
@@ -65,7 +73,7 @@ def train(
     """
     check_enough(sales)
     earlier, newest = split_in_time(sales)
-    judged = new_model(name, settings).fit(earlier)
+    judged = new_model(name, settings, mode=mode).fit(earlier)
     value_sek = judged.predict(newest)
     predictions = newest[["sold_date", "sold_price_sek"]].assign(
         model=name, value_sek=value_sek
@@ -75,7 +83,7 @@ def train(
     )
     metrics = evaluate(newest["sold_price_sek"].to_numpy(), value_sek)
     return TrainedModel(
-        model=new_model(name, settings).fit(sales),
+        model=new_model(name, settings, mode=mode).fit(sales),
         metrics=metrics | residual_range(predictions),
         plots=[plot],
     )

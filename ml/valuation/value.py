@@ -2,13 +2,13 @@
 
 ``python -m ml.valuation.value`` does so from the command line. What belongs here:
 putting a request, its place, its features and a model together. What does not: what a
-valuation says (``valuation``), the features and comparables (``serving_path``), and the
-command line (``value_command``).
+valuation says (``valuation``), the features (``serving_path``, ``past_market``), what a
+model says (``served``) and the command line (``value_command``).
 """
 
 from __future__ import annotations
 
-import math
+import itertools
 import threading
 import time
 from dataclasses import dataclass
@@ -16,16 +16,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_args
 
-from ml.registry import ModelRegistry, ModelVersion
-from ml.valuation.features import assumed_economy
+from ml.registry import ModelRegistry
+from ml.valuation.boosted_model import BoostedModel
+from ml.valuation.features import MODES, Mode, assumed_economy
+from ml.valuation.forward_log import ForwardLog, LoggedValuation
 from ml.valuation.models import PriceModel, load_model
+from ml.valuation.past_market import PastMarket, carried_to_each_day
 from ml.valuation.places import (
     AddressNotFoundError,
     build_gazetteer,
     nearest_spellings,
 )
 from ml.valuation.price_levels import PriceLevels, other_dates
+from ml.valuation.reasons import Reasons
+from ml.valuation.registration import registered_name
 from ml.valuation.request import ModelName, ValuationRequest
+from ml.valuation.served import Said, ServedModel
 from ml.valuation.serving_path import HomeAtDate, ServingPath
 from ml.valuation.valuation import PlainValue, Valuation, ValueAtDate, When
 from warehouse.errors import exit_with
@@ -36,27 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import duckdb
+    import pandas as pd
 
-    from ml.valuation.places import Place
     from warehouse.settings import Settings
 
 __all__ = ["PlainValue", "Valuation", "ValueAtDate", "Valuer", "When"]
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """A verified, loaded model and the version it is."""
-
-    version: ModelVersion
-    model: PriceModel
-
-    def range_sek(self, value_sek: float) -> tuple[int, int] | tuple[None, None]:
-        """Give where nine of ten prices lie, by the version's holdout residuals."""
-        low = self.version.metrics.get("residual_log_p05")
-        high = self.version.metrics.get("residual_log_p95")
-        if low is None or high is None:
-            return None, None
-        return round(value_sek * math.exp(low)), round(value_sek * math.exp(high))
 
 
 @dataclass(frozen=True)
@@ -85,12 +75,15 @@ class Valuer:
     def __init__(self, settings: Settings) -> None:
         self.snapshot = open_snapshot(settings.serving_dir)
         build_gazetteer(self.connection())
+        self._settings = settings
         self._path = ServingPath(self.snapshot)
         self._levels = PriceLevels(self.connection())
         self._registry = ModelRegistry(settings.registry_dir)
+        self._log = ForwardLog(settings, self.snapshot.snapshot_id)
         self._fetched = TemporaryDirectory(prefix="slutpris-models-")
-        self._served: dict[ModelName, ServedModel] = {}
-        self._lock = threading.Lock()
+        self._served: dict[str, ServedModel] = {}
+        self._past: PastMarket | None = None
+        self._lock = threading.RLock()
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Give a connection of one's own to the snapshot."""
@@ -109,9 +102,19 @@ class Valuer:
         """
         for name in models:
             self.served_model(name)
+        self.past_market()
         self._path.warm()
 
-    def served_model(self, name: ModelName) -> ServedModel:
+    def past_market(self) -> PastMarket:
+        """Give what past sales say, read the first time it is asked for."""
+        with self._lock:
+            if self._past is None:
+                self._past = PastMarket(self.connection(), self._settings)
+            return self._past
+
+    def served_model(
+        self, name: ModelName, mode: Mode = "before_listing"
+    ) -> ServedModel:
         """Load the newest version of a model, verified, the first time it is asked for.
 
         Not the one of least error: versions are judged on different months, and an
@@ -122,13 +125,16 @@ class Valuer:
         RegistryError
             When none is registered, or its files are not what was registered.
         """
+        registered = registered_name(name, mode)
         with self._lock:
-            if name not in self._served:
-                version = self._registry.get(name)
-                folder = Path(self._fetched.name) / f"{name}-{version.version}"
-                copy = self._registry.fetch(name, version.version, folder)
-                self._served[name] = ServedModel(version, load_model(copy))
-            return self._served[name]
+            if registered not in self._served:
+                version = self._registry.get(registered)
+                folder = Path(self._fetched.name) / f"{registered}-{version.version}"
+                copy = self._registry.fetch(registered, version.version, folder)
+                model = load_model(copy)
+                reasons = self._reasons_of(model)
+                self._served[registered] = ServedModel(version, model, reasons)
+            return self._served[registered]
 
     def value(self, request: ValuationRequest) -> Valuation:
         """Value a home at its date and at the other dates, in one prediction.
@@ -138,32 +144,42 @@ class Valuer:
         AddressNotFoundError
             When no known place is spelt so; it carries the nearest spellings.
         RegistryError
-            When the model is not registered.
+            When the model is not registered for the mode.
         """
         started = time.perf_counter()
-        served = self.served_model(request.model)
+        served = self.served_model(request.model, request.mode)
         connection = self.connection()
-        place = self._place(connection, request)
+        place = self._path.places(connection, [request.address])[0]
+        if place is None:
+            raise _not_found(connection, request)
         others = other_dates(request.date)
-        homes = [
-            HomeAtDate(request, place, date)
-            for date in (request.date, *others.values())
-        ]
-        answer = self._path.answer(connection, homes)
-        features = answer.features
-        value_sek, *other_sek = served.model.predict(features).tolist()
-        low_sek, high_sek = served.range_sek(value_sek)
+        days = [request.date, *others.values()]
+        homes = [HomeAtDate(request, place, day) for day in days]
+        features = carried_to_each_day(self._features(connection, homes))
+        said, *other_said = served.says(features)
+        home, year_ago = features.iloc[[0]], days.index(others["one_year_ago"])
+        compared = self.past_market().comparables.of(home)
+        self._log.append(_logged(request, homes[0], said, served))
         return Valuation(
-            value_sek=round(value_sek),
-            value_sek_per_m2=round(value_sek / request.living_area_m2),
-            low_sek=low_sek,
-            high_sek=high_sek,
+            **said.fields(),
+            fsd_pct=said.fsd_pct,
+            value_sek_per_m2=round(said.value_sek / request.living_area_m2),
             is_extrapolation=self._levels.is_extrapolation(request.date),
             price_index_period_start=self._levels.period_start(request.date),
             assumed_economy=assumed_economy(features.iloc[0]),
-            at_other_dates=self._at_other_dates(others, other_sek, value_sek),
+            at_other_dates=[
+                self._value_at_date(when, date, other.value_sek, said.value_sek)
+                for (when, date), other in zip(others.items(), other_said, strict=True)
+            ],
             place=place,
-            comparables=answer.comparables,
+            comparables=compared.sales,
+            comparables_estimate=compared.estimate,
+            explanation=served.explanation(
+                home,
+                round(said.value_sek),
+                features.iloc[year_ago],
+                days[year_ago],
+            ),
             request=request,
             model=request.model,
             model_version=served.version.version,
@@ -190,65 +206,83 @@ class Valuer:
             if place is not None
         ]
         values: dict[int, PlainValue] = {}
-        for name in get_args(ModelName):
-            asked = [each for each in located if each.home.request.model == name]
-            values |= self._value_located(connection, name, asked)
+        for name, mode in itertools.product(get_args(ModelName), MODES):
+            asked = [
+                each
+                for each in located
+                if (each.home.request.model, each.home.request.mode) == (name, mode)
+            ]
+            if asked:
+                served = self.served_model(name, mode)
+                values |= self._value_located(connection, served, asked)
         return [
             values[position] if position in values else _not_found(connection, request)
             for position, request in enumerate(requests)
         ]
 
-    def _place(
-        self, connection: duckdb.DuckDBPyConnection, request: ValuationRequest
-    ) -> Place:
-        place = self._path.places(connection, [request.address])[0]
-        if place is None:
-            raise _not_found(connection, request)
-        return place
+    def _reasons_of(self, model: PriceModel) -> Reasons | None:
+        if not isinstance(model, BoostedModel):
+            return None
+        return Reasons(model, self.past_market().latest(self.connection()))
+
+    def _features(
+        self, connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
+    ) -> pd.DataFrame:
+        asked_sek = [home.request.list_price_sek for home in homes]
+        features = self._path.features(connection, homes)
+        return self.past_market().described(features, asked_sek)
 
     def _value_located(
         self,
         connection: duckdb.DuckDBPyConnection,
-        name: ModelName,
+        served: ServedModel,
         located: list[_Located],
     ) -> dict[int, PlainValue]:
-        if not located:
-            return {}
-        served = self.served_model(name)
-        features = self._path.features(connection, [each.home for each in located])
-        values_sek = served.model.predict(features).tolist()
+        features = self._features(connection, [each.home for each in located])
+        valued = list(zip(located, served.says(features), strict=True))
+        self._log.append(
+            *(
+                _logged(each.home.request, each.home, said, served)
+                for each, said in valued
+            )
+        )
         return {
-            each.position: self._plain_value(served, each.home, value_sek)
-            for each, value_sek in zip(located, values_sek, strict=True)
+            each.position: PlainValue(
+                **said.fields(),
+                is_extrapolation=self._levels.is_extrapolation(each.home.date),
+                place=each.home.place,
+                model_version=served.version.version,
+            )
+            for each, said in valued
         }
 
-    def _plain_value(
-        self, served: ServedModel, home: HomeAtDate, value_sek: float
-    ) -> PlainValue:
-        low_sek, high_sek = served.range_sek(value_sek)
-        return PlainValue(
-            value_sek=round(value_sek),
-            low_sek=low_sek,
-            high_sek=high_sek,
-            is_extrapolation=self._levels.is_extrapolation(home.date),
-            place=home.place,
-            model_version=served.version.version,
+    def _value_at_date(
+        self, when: When, date: dt.date, other_sek: float, value_sek: float
+    ) -> ValueAtDate:
+        return ValueAtDate(
+            when=when,
+            date=date,
+            value_sek=round(other_sek),
+            difference_sek=round(other_sek - value_sek),
+            difference_pct=round(100 * (other_sek / value_sek - 1), 1),
+            is_extrapolation=self._levels.is_extrapolation(date),
         )
 
-    def _at_other_dates(
-        self, dates: dict[When, dt.date], other_sek: list[float], value_sek: float
-    ) -> list[ValueAtDate]:
-        return [
-            ValueAtDate(
-                when=when,
-                date=date,
-                value_sek=round(other),
-                difference_sek=round(other - value_sek),
-                difference_pct=round(100 * (other / value_sek - 1), 1),
-                is_extrapolation=self._levels.is_extrapolation(date),
-            )
-            for (when, date), other in zip(dates.items(), other_sek, strict=True)
-        ]
+
+def _logged(
+    request: ValuationRequest, home: HomeAtDate, said: Said, served: ServedModel
+) -> LoggedValuation:
+    fields = said.fields()
+    return LoggedValuation(
+        request,
+        home.place,
+        fields["value_sek"],
+        fields["low_sek"],
+        fields["high_sek"],
+        served.version.version,
+        mode=request.mode,
+        confidence_class=said.confidence_class,
+    )
 
 
 def _not_found(

@@ -40,6 +40,31 @@ if TYPE_CHECKING:
 
 __all__ = ["HEDONIC_FEATURES", "PART_FEATURES", "Hedonics"]
 
+SALE_COLUMNS = (
+    "sale_id",
+    "sold_date",
+    "sold_price_sek",
+    "list_price_sek",
+    "price_index_sek_per_m2",
+    "living_area_m2",
+    "rooms",
+    "floor",
+    "is_floor_imputed",
+    "construction_year",
+    "construction_year_source",
+    "fee_sek_per_month",
+    "is_fee_sek_per_month_imputed",
+    "fee_log_ratio",
+    "latitude",
+    "longitude",
+    "centre_distance_m",
+    "metro_distance_m",
+    "street",
+    "district",
+    "agency",
+)
+"""What is read of past sales; of homes, the same without prices and ids."""
+
 WINDOW_DAYS = 1460
 HALF_LIFE_DAYS = 400
 """Tastes change: a sale of a year ago counts about half."""
@@ -93,16 +118,21 @@ class Hedonics:
         return pd.DataFrame(found, index=homes.index, columns=list(HEDONIC_FEATURES))
 
     def features_of_sales(
-        self, watch: Callable[[pd.Timestamp], None] = lambda _month: None
+        self,
+        watch: Callable[[pd.Timestamp], None] = lambda _month: None,
+        *,
+        since: pd.Timestamp | None = None,
     ) -> pd.DataFrame:
         """Features of the sales themselves, by ``sale_id``: ``features`` of each.
 
         With a folder to keep them in, only months of which something has changed are
-        worked on.
+        worked on. Given ``since``, months that were over by then are left out.
         """
         month = month_start(self._past.day)
         frames = [_no_features()]
         for first_day in np.unique(month).tolist():
+            if since is not None and date_of(next_month_start(first_day)) <= since:
+                continue
             watch(date_of(first_day))
             sales = self.sales.iloc[np.flatnonzero(month == first_day)]
             frames.append(self._features_of_month(first_day, sales))
@@ -115,15 +145,17 @@ class Hedonics:
         Returns
         -------
         pandas.DataFrame
-            ``sale_id``, ``weight`` and ``log_residual``, heaviest first; the sum of
-            their products is the feature. Empty where there are none.
+            ``sale_id``, ``row`` (of ``sales``), ``weight`` and ``log_residual``,
+            heaviest first; the sum of the products of the last two is the feature.
+            Empty where there are none.
         """
         asked = Homes.of(home)
         first_day = month_start(asked.day)[0]
         market = self.market(int(first_day))
         if market is None:
-            return pd.DataFrame(columns=["sale_id", "weight", "log_residual"])
-        return market.neighbours_of(asked)
+            return pd.DataFrame(columns=["sale_id", "row", "weight", "log_residual"])
+        found = market.neighbours_of(asked)
+        return found.assign(row=found["row"] + self._window(int(first_day)).start)
 
     def market(self, first_day: int) -> Market | None:
         """Give the month that begins on a day; None before there are enough sales."""

@@ -128,6 +128,7 @@ class Market:
         found = pd.DataFrame(
             {
                 "sale_id": self._sales.sale_id[rows],
+                "row": rows,
                 "weight": near.weight[0][is_there],
                 "log_residual": self._residual[rows],
             }

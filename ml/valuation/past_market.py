@@ -1,0 +1,71 @@
+"""What the sales of a snapshot say of homes: hedonic features and comparables.
+
+What belongs here: reading the snapshot's sales once for a process that values homes.
+What does not: models, and the features that the snapshot's own macro computes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ml.valuation.comparables import Comparables
+from ml.valuation.described import described, hedonics_of, with_features
+from ml.valuation.features import MARKET_LEVEL, read_sale_features
+from ml.valuation.hedonic.hedonics import SALE_COLUMNS
+from ml.valuation.reasons import USUAL_DAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+    from warehouse.settings import Settings
+
+
+class PastMarket:
+    """The past sales of a snapshot, open for questions.
+
+    Parameters
+    ----------
+    connection
+        To the snapshot.
+    settings
+        Where hedonic features are kept.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, settings: Settings
+    ) -> None:
+        sales = read_sale_features(connection, columns=SALE_COLUMNS)
+        self.hedonics = hedonics_of(sales, settings)
+        self.comparables = Comparables(connection, self.hedonics)
+
+    def described(
+        self, features: pd.DataFrame, asked_sek: Sequence[float | None]
+    ) -> pd.DataFrame:
+        """Add hedonic features and asking prices to rows of features."""
+        asked = np.array(asked_sek, dtype=float)
+        return described(features, self.hedonics).assign(list_price_sek=asked)
+
+    def latest(self, connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+        """Give the described sales of the last year: what is usual now."""
+        newest = self.hedonics.sales["sold_date"].max()
+        since = newest - pd.Timedelta(days=USUAL_DAYS)
+        found = self.hedonics.features_of_sales(since=since)
+        sales = read_sale_features(connection)
+        sales = sales[sales["sale_id"].isin(found.index)]
+        return with_features(sales, found.reindex(sales["sale_id"]))
+
+
+def carried_to_each_day(features: pd.DataFrame) -> pd.DataFrame:
+    """Carry one home's asking price, of its first row, along with the market.
+
+    Asked for on the first row's day; on another, homes were asked for as much more or
+    less as the market was higher or lower.
+    """
+    level = features["price_index_sek_per_m2"] * np.exp(features[MARKET_LEVEL])
+    moved = features["list_price_sek"].iloc[0] * level / level.iloc[0]
+    return features.assign(list_price_sek=moved)

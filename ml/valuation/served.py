@@ -1,0 +1,82 @@
+"""A registered model as it is served: verified, loaded, asked and explained.
+
+What belongs here: what a model says of rows of features. What does not: requests,
+places and features (``value``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ml.valuation.features import MARKET_LEVEL
+from ml.valuation.reasons import MarketThen, Reasons
+from ml.valuation.valuing import RANGE_COLUMNS, RangedModel
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    import pandas as pd
+
+    from ml.registry import ModelVersion
+    from ml.valuation.explain import Explanation
+    from ml.valuation.models import PriceModel
+
+
+class Said(NamedTuple):
+    """What a model says of one home; without a range where it gives none."""
+
+    value_sek: float
+    low_sek: float | None = None
+    high_sek: float | None = None
+    confidence_class: int | None = None
+    fsd_pct: float | None = None
+    refusal_reason: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Give value and range as the fields of a valuation."""
+        return {
+            "value_sek": round(self.value_sek),
+            "low_sek": None if self.low_sek is None else round(self.low_sek),
+            "high_sek": None if self.high_sek is None else round(self.high_sek),
+            "confidence_class": self.confidence_class,
+            "refusal_reason": self.refusal_reason,
+        }
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A loaded model, the version it is, and how it explains itself."""
+
+    version: ModelVersion
+    model: PriceModel
+    reasons: Reasons | None
+
+    def says(self, features: pd.DataFrame) -> list[Said]:
+        """Value homes, with ranges where the model is calibrated."""
+        if not isinstance(self.model, RangedModel):
+            return [Said(float(value)) for value in self.model.predict(features)]
+        said = self.model.valuations(features)
+        said = said.reindex(columns=["value_sek", *RANGE_COLUMNS])
+        # Through NumPy's objects: rows of a frame as they are, missing as None.
+        rows = said.to_numpy(dtype=object, na_value=None).tolist()
+        return [Said(*row) for row in rows]
+
+    def explanation(
+        self, home: pd.DataFrame, value_sek: int, then: pd.Series, day: dt.date
+    ) -> Explanation | None:
+        """Say why, from the market of a former day; None of a model that cannot.
+
+        Parameters
+        ----------
+        home
+            The one row the value was predicted from.
+        value_sek
+            The value, as it is shown.
+        then, day
+            The same home's row on the former day, and that day.
+        """
+        if self.reasons is None:
+            return None
+        market = MarketThen(then["price_index_sek_per_m2"], day, then[MARKET_LEVEL])
+        return self.reasons.explanation(home, value_sek, market)
