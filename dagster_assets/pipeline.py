@@ -29,7 +29,7 @@ class Stage:
 STAGES = (
     Stage("Crawl", ("ingestion",)),
     Stage("Build the warehouse", ("seeds", "staging", "intermediate", "marts")),
-    Stage("Train", ("models",)),
+    Stage("Train", ("features", "models")),
     Stage("Compare", ("evaluation",)),
     Stage("Publish", ("publishing",)),
 )

@@ -17,6 +17,7 @@ GROUPS = {
     "staging",
     "intermediate",
     "marts",
+    "features",
     "models",
     "evaluation",
     "publishing",
@@ -28,6 +29,7 @@ MAIN_FLOW = [
     "intermediate/int_sales_flagged",
     "intermediate/int_sales_with_quality",
     "marts/sale_features",
+    "hedonics/sale_features",
     "models/xgboost",
 ]
 

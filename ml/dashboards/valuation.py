@@ -30,7 +30,7 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MODEL_NAMES = {"xgboost": "XGBoost", "autogluon": "AutoGluon"}
+MODEL_NAMES = {"xgboost": "XGBoost", "autogluon": "AutoGluon", "blend": "Blandning"}
 LABELS = {
     "living_area_m2": "Boarea m²",
     "rooms": "Rum",

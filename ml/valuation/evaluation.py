@@ -1,4 +1,4 @@
-"""The standing comparison of all models: a backtest over the last months of sales.
+"""The standing comparison of models: a backtest over the last months of sales.
 
 What belongs here: which months, keeping the report, and not running it again when
 nothing it rests on has changed. What does not: protocols and figures (``backtest``).
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 
     from warehouse.settings import Settings
 
+COMPARED = (
+    "xgboost",
+    "blend",
+    "autogluon",
+    "seed_recipe",
+    "indexed_comparables",
+)
+"""The models of the standing comparison: those served, and two marks to beat."""
 REPORT = "backtest.json"
 PREDICTIONS = "backtest_predictions.parquet"
 WHOLE_MONTH_FROM_DAY = 28
@@ -68,7 +76,7 @@ class Report:
 def ensure_backtest(
     connection: duckdb.DuckDBPyConnection, months: int, settings: Settings
 ) -> Report:
-    """Backtest all models over the last whole months, unless that is done already.
+    """Backtest models over the last whole months, unless that is done already.
 
     Raises
     ------
@@ -84,6 +92,7 @@ def ensure_backtest(
         "autogluon_time_limit_s": settings.autogluon_time_limit_s,
         "start": f"{plan.start:%Y-%m}",
         "end": f"{plan.end:%Y-%m}",
+        "compared": list(plan.models),
     }
     path = settings.reports_dir / REPORT
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -105,7 +114,7 @@ def last_months(connection: duckdb.DuckDBPyConnection, months: int) -> Plan:
     if last_sold.day < WHOLE_MONTH_FROM_DAY:
         last -= 1
     first = last - (months - 1)
-    return Plan(start=first.start_time.date(), end=last.start_time.date())
+    return Plan(first.start_time.date(), last.start_time.date(), models=COMPARED)
 
 
 def _run(

@@ -32,7 +32,7 @@ INK, GRID, POINT, LINE = "#1d2b3a", "#e3e8ee", "#1f6f8b", "#c8553d"
 
 MODEL_TITLES = {
     "xgboost": "XGBoost",
-    "xgboost_plain": "XGBoost utan kategorier",
+    "xgboost_plain": "XGBoost utan hedonik",
     "autogluon": "AutoGluon",
     "blend": "Blandning",
     "indexed_comparables": "Indexerade jämförelser",
