@@ -17,6 +17,7 @@ from ml.valuation.held_out_districts import (
     held_out_months,
 )
 from ml.valuation.plan import Plan
+from warehouse.settings import Settings
 from warehouse.store import connect, create_raw_tables
 from warehouse.without_sales import build_without
 
@@ -97,8 +98,11 @@ def whole(
 
 
 @pytest.fixture(scope="module")
-def sales(whole: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    return read_backtest_sales(whole, PLAN)
+def sales(
+    whole: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory
+) -> pd.DataFrame:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("kept"))
+    return read_backtest_sales(whole, PLAN, settings)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +140,10 @@ def test_unseen_district_has_neither_training_nor_history_of_its_own(
         both = tests.merge(expected, on="sale_id")
         assert both[f"{name}_x"].equals(both[f"{name}_y"])
     assert tests["price_index_sek_per_m2"].notna().all()
+    # What is fitted of sales knows the city's level, and no neighbour within reach.
+    assert tests["market_log_level"].notna().all()
+    assert tests["neighbours_certainty"].max() < 0.2
+    assert expected["neighbours_certainty"].median() > 0.2
 
 
 def test_arriving_district_has_history_but_no_training(
@@ -149,6 +157,7 @@ def test_arriving_district_has_history_but_no_training(
     assert arrived["sold_date"].min() >= ARRIVAL
     assert len(arrived) == (held_out["sold_date"] >= ARRIVAL).sum()
     assert (own_history(tests) > 0).mean() > 0.9
+    assert tests["neighbours_certainty"].median() > 0.2
     for split in of_months:
         assert not split.train["sale_id"].isin(held_out["sale_id"]).any()
         assert (split.train["sold_date"] < tests["sold_date"].max()).all()

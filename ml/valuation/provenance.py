@@ -44,7 +44,7 @@ def fingerprint(sales: pd.DataFrame) -> str:
 def fitting_fingerprint() -> str:
     """Hash the code and hyperparameters that valuations may rest on (sha256)."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.iterdir()):
+    for path in sorted(Path(__file__).parent.rglob("*")):
         if path.suffix in {".py", ".json"} and path.stem not in AFTER_FITTING:
             digest.update(path.read_bytes())
     return digest.hexdigest()
