@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from ml.valuation.features import FeatureEncoding, Mode
+from ml.valuation.hedonic.masked import with_masked_examples
 from ml.valuation.intervals import Calibration
 from ml.valuation.model_files import read_description, write_description
 from ml.valuation.recalibration import Recalibration, held_out
@@ -82,7 +83,7 @@ class AutoGluonModel:
             path=f"{self._workspace.name}/fit",
             verbosity=0,
         ).fit(
-            self._table(earlier),
+            self._table(with_masked_examples(earlier)),
             tuning_data=self._table(recent),
             hyperparameters=HYPERPARAMETERS,
             time_limit=self.time_limit_s / 2,

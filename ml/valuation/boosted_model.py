@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ml.valuation.features import FEATURES, PLAIN_FEATURES, FeatureEncoding, Mode
+from ml.valuation.hedonic.masked import with_masked_examples
 from ml.valuation.hyperparameters import reviewed_parameters
 from ml.valuation.intervals import Calibration
 from ml.valuation.learners import (
@@ -175,8 +176,9 @@ class BoostedModel:
         self.encoding = FeatureEncoding.fitted_on(
             sales, mode=self.mode, features=self.features
         )
-        matrix = self.encoding.matrix(sales)
-        target = self.encoding.log_price_ratio(sales)
+        examples = with_masked_examples(sales) if self.encoding.is_hedonic else sales
+        matrix = self.encoding.matrix(examples)
+        target = self.encoding.log_price_ratio(examples)
         self.learners = [
             learner.fit(matrix, target) for learner in self._new_learners()
         ]

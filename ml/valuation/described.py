@@ -13,6 +13,7 @@ import pandas as pd
 from ml.valuation.features import read_sale_features
 from ml.valuation.hedonic.hedonics import Hedonics
 from ml.valuation.hedonic.kept import KeptArrays
+from ml.valuation.hedonic.masked import masked_features_of_sales
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +53,22 @@ def read_described_sales(
         When the mart is not built.
     """
     sales = read_sale_features(connection, before=before)
-    found = hedonics_of(sales, settings).features_of_sales(watch)
-    return with_features(sales, found.reindex(sales["sale_id"]))
+    return described_sales(sales, hedonics_of(sales, settings), watch)
+
+
+def described_sales(
+    sales: pd.DataFrame,
+    hedonics: Hedonics,
+    watch: Callable[[pd.Timestamp], None] = lambda _month: None,
+) -> pd.DataFrame:
+    """Add to the sales that hedonics were made of what models learn from.
+
+    That is their hedonic features and, of about a quarter of them, those of a stranger:
+    see ``hedonic.masked``.
+    """
+    own = hedonics.features_of_sales(watch).reindex(sales["sale_id"])
+    masked = masked_features_of_sales(hedonics).reindex(sales["sale_id"])
+    return with_features(with_features(sales, own), masked)
 
 
 def hedonics_of(sales: pd.DataFrame, settings: Settings) -> Hedonics:

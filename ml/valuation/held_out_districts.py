@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ml.valuation.described import described
+from ml.valuation.described import described, described_sales
 from ml.valuation.features import read_sale_features
 from ml.valuation.hedonic.hedonics import Hedonics
 from ml.valuation.protocols import Split, in_month
@@ -139,7 +139,7 @@ def district_splits(
             if not is_arriving:
                 asked = _as_requests(connection, without, planned)
     hedonics = Hedonics(features)
-    seen = _seen(described(features, hedonics), sales)
+    seen = _seen(described_sales(features, hedonics), sales)
     if not is_arriving:
         seen = pd.concat([seen, described(asked, hedonics)], ignore_index=True)
     seen = seen.sort_values(["sold_date", "sale_id"], ignore_index=True)

@@ -88,7 +88,7 @@ class Hedonics:
     def __init__(self, sales: pd.DataFrame, kept: KeptArrays | None = None) -> None:
         known = sales["price_index_sek_per_m2"].notna()
         self.sales = sales[known].sort_values(["sold_date", "sale_id"], kind="stable")
-        self._past = PastSales.of(self.sales)
+        self.past = PastSales.of(self.sales)
         self._kept = kept
         self._markets: dict[int, Market | None] = {}
 
@@ -128,7 +128,7 @@ class Hedonics:
         With a folder to keep them in, only months of which something has changed are
         worked on. Given ``since``, months that were over by then are left out.
         """
-        month = month_start(self._past.day)
+        month = month_start(self.past.day)
         frames = [_no_features()]
         for first_day in np.unique(month).tolist():
             if since is not None and date_of(next_month_start(first_day)) <= since:
@@ -155,7 +155,7 @@ class Hedonics:
         if market is None:
             return pd.DataFrame(columns=["sale_id", "row", "weight", "log_residual"])
         found = market.neighbours_of(asked)
-        return found.assign(row=found["row"] + self._window(int(first_day)).start)
+        return found.assign(row=found["row"] + self.window(int(first_day)).start)
 
     def market(self, first_day: int) -> Market | None:
         """Give the month that begins on a day; None before there are enough sales."""
@@ -164,54 +164,59 @@ class Hedonics:
         return self._markets[first_day]
 
     def _new_market(self, first_day: int) -> Market | None:
-        settled = self._window(first_day)
+        settled = self.window(first_day)
         count = settled.stop - settled.start
         if count < FEWEST_SALES:
             return None
-        sales = self._past[settled.start : self._end(first_day)]
-        return Market(sales, count, self._effects(settled, first_day))
+
+        def fitted() -> Arrays:
+            return fitted_effects(self.past[settled], first_day).to_arrays()
+
+        effects = Effects.from_arrays(self.known("effects", first_day, settled, fitted))
+        sales = self.past[settled.start : self.end(first_day)]
+        return Market(sales, count, effects)
 
     def _features_of_month(self, first_day: int, sales: pd.DataFrame) -> pd.DataFrame:
         def made() -> Arrays:
             return {"features": self.features(sales).to_numpy()}
 
-        seen = slice(self._window(first_day).start, self._end(first_day))
+        seen = slice(self.window(first_day).start, self.end(first_day))
         return pd.DataFrame(
-            self._known("features", first_day, seen, made)["features"],
+            self.known("features", first_day, seen, made)["features"],
             index=pd.Index(sales["sale_id"], name="sale_id"),
             columns=list(HEDONIC_FEATURES),
         )
 
-    def _window(self, first_day: int) -> slice:
+    def window(self, first_day: int) -> slice:
+        """Give the rows of ``past`` that a month's effects are fitted on."""
         return slice(
-            int(np.searchsorted(self._past.day, first_day - WINDOW_DAYS)),
-            int(np.searchsorted(self._past.day, first_day)),
+            int(np.searchsorted(self.past.day, first_day - WINDOW_DAYS)),
+            int(np.searchsorted(self.past.day, first_day)),
         )
 
-    def _end(self, first_day: int) -> int:
-        return int(np.searchsorted(self._past.day, next_month_start(first_day)))
+    def end(self, first_day: int) -> int:
+        """Give the row after a month's last sale."""
+        return int(np.searchsorted(self.past.day, next_month_start(first_day)))
 
-    def _effects(self, rows: slice, first_day: int) -> Effects:
-        def fitted() -> Arrays:
-            sales = self._past[rows]
-            return fit_effects(
-                sales.homes.keys,
-                period_of(sales.day),
-                sales.log_ratio,
-                0.5 ** ((first_day - sales.day) / HALF_LIFE_DAYS),
-                [*(term.shrinkage_sales for term in TERMS), PERIOD_SHRINKAGE_SALES],
-            ).to_arrays()
-
-        return Effects.from_arrays(self._known("effects", first_day, rows, fitted))
-
-    def _known(
+    def known(
         self, what: str, first_day: int, rows: slice, make: Callable[[], Arrays]
     ) -> Arrays:
         """Make something of sales, or read what an earlier process made of them."""
         if self._kept is None:
             return make()
-        made_of = fingerprint(self._past[rows].content())
+        made_of = fingerprint(self.past[rows].content())
         return self._kept.get(f"{what}-{date_of(first_day):%Y-%m}", made_of, make)
+
+
+def fitted_effects(sales: PastSales, first_day: int) -> Effects:
+    """Fit the effects that hold from a day on, on the sales before it."""
+    return fit_effects(
+        sales.homes.keys,
+        period_of(sales.day),
+        sales.log_ratio,
+        0.5 ** ((first_day - sales.day) / HALF_LIFE_DAYS),
+        [*(term.shrinkage_sales for term in TERMS), PERIOD_SHRINKAGE_SALES],
+    )
 
 
 def _no_features() -> pd.DataFrame:

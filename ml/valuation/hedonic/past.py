@@ -88,7 +88,7 @@ class PastSales:
             asking_log_premium=_asking_log_premium(sales),
         )
 
-    def __getitem__(self, rows: slice) -> PastSales:
+    def __getitem__(self, rows: slice | np.ndarray) -> PastSales:
         return PastSales(
             **{each.name: getattr(self, each.name)[rows] for each in fields(self)}
         )
