@@ -19,6 +19,7 @@ from ml.valuation.hedonic.masked import with_masked_examples
 from ml.valuation.hyperparameters import reviewed_parameters
 from ml.valuation.intervals import Calibration
 from ml.valuation.learners import (
+    AskingLearner,
     HedonicSum,
     Learner,
     LightGBMLearner,
@@ -193,6 +194,9 @@ class BoostedModel:
                 self.parameters["lightgbm"], self.threads
             ),
             "hedonic": HedonicSum,
+            "asking": lambda: AskingLearner(
+                self.parameters["xgboost"], self.threads, self.device
+            ),
         }
         return [made[name]() for name in self._shares]
 
@@ -225,4 +229,4 @@ class BlendModel(BoostedModel):
 
     name = "blend"
     shares: ClassVar = {"xgboost": 0.45, "lightgbm": 0.45, "hedonic": 0.1}
-    listed_shares: ClassVar = {"xgboost": 0.5, "lightgbm": 0.5}
+    listed_shares: ClassVar = {"asking": 0.5, "lightgbm": 0.5}

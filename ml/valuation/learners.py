@@ -14,12 +14,14 @@ import lightgbm as lgb
 import numpy as np
 import xgboost as xgb
 
-from ml.valuation.features import HEDONIC_SUM
+from ml.valuation.features import HEDONIC_SUM, LISTED_FEATURE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SEED = 7
+ASKED = (LISTED_FEATURE, "asking_log_premium")
+"""Their sum: the price if the home sells as much above its asking price as others."""
 GPU = Path("/dev/nvidia0")
 
 
@@ -106,6 +108,36 @@ class XGBoostLearner:
         self, matrix: pd.DataFrame, target: np.ndarray | None = None
     ) -> xgb.DMatrix:
         return xgb.DMatrix(matrix, target, nthread=self._threads)
+
+
+class AskingLearner(XGBoostLearner):
+    """Learns how far above its asking price a home sells, beyond what others now do.
+
+    The other learners find out for themselves how much an asking price says; with this
+    one's other errors the mean is better. A home without one is left to the trees.
+    """
+
+    name = "asking"
+
+    def fit(self, matrix: pd.DataFrame, target: np.ndarray) -> Self:
+        """Learn."""
+        return super().fit(matrix, target - _asked(matrix).sum(axis=1))
+
+    def predict(self, matrix: pd.DataFrame) -> np.ndarray:
+        """Say the number of each row."""
+        return super().predict(matrix) + _asked(matrix).sum(axis=1)
+
+    def contributions(self, matrix: pd.DataFrame) -> np.ndarray:
+        """Add what the asking price says to exact TreeSHAP."""
+        found = super().contributions(matrix).astype(float)
+        columns = [matrix.columns.get_loc(name) for name in ASKED]
+        found[:, columns] += _asked(matrix)
+        return found
+
+
+def _asked(matrix: pd.DataFrame) -> np.ndarray:
+    asked = matrix[list(ASKED)].to_numpy(dtype=float)
+    return np.where(np.isnan(asked).any(axis=1, keepdims=True), 0.0, asked)
 
 
 class LightGBMLearner:
