@@ -130,13 +130,13 @@ class AskingLearner(XGBoostLearner):
     def contributions(self, matrix: pd.DataFrame) -> np.ndarray:
         """Add what the asking price says to exact TreeSHAP."""
         found = super().contributions(matrix).astype(float)
-        columns = [matrix.columns.get_loc(name) for name in ASKED]
-        found[:, columns] += _asked(matrix)
+        is_asked = matrix.columns.isin(ASKED)
+        found[:, np.flatnonzero(is_asked)] += _asked(matrix.loc[:, is_asked])
         return found
 
 
 def _asked(matrix: pd.DataFrame) -> np.ndarray:
-    asked = matrix[list(ASKED)].to_numpy(dtype=float)
+    asked = matrix.loc[:, matrix.columns.isin(ASKED)].to_numpy(dtype=float)
     return np.where(np.isnan(asked).any(axis=1, keepdims=True), 0.0, asked)
 
 

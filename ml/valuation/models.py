@@ -21,7 +21,7 @@ from ml.valuation.boosted_model import (
     XGBoostModel,
 )
 from ml.valuation.model_files import read_description
-from ml.valuation.seed_recipe import SeedRecipeModel
+from ml.valuation.seed_recipe import SeedRecipeModel, WholeSeedRecipeModel
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
@@ -101,6 +101,9 @@ MODELS: dict[str, ModelFactory] = {
     "autogluon": _autogluon,
     "blend": _boosted(BlendModel),
     "seed_recipe": _without_mode(lambda s: SeedRecipeModel(threads=s.threads)),
+    "seed_recipe_whole": _without_mode(
+        lambda s: WholeSeedRecipeModel(threads=s.threads)
+    ),
     "indexed_comparables": _without_mode(lambda _s: IndexedComparablesModel()),
     "last_sale_indexed": _without_mode(lambda _s: LastSaleModel()),
     "district_median": _without_mode(lambda _s: DistrictMedianModel()),
@@ -112,6 +115,7 @@ _CLASSES: dict[str, type[PriceModel]] = {
     "autogluon": AutoGluonModel,
     "blend": BlendModel,
     "seed_recipe": SeedRecipeModel,
+    "seed_recipe_whole": WholeSeedRecipeModel,
     "indexed_comparables": IndexedComparablesModel,
     "last_sale_indexed": LastSaleModel,
     "district_median": DistrictMedianModel,

@@ -40,6 +40,7 @@ MODEL_TITLES = {
     "district_median": "Områdets median",
     "asking_price": "Utgångspris",
     "seed_recipe": "Föregångarens recept",
+    "seed_recipe_whole": "Föregångarens recept, alla rader",
 }
 
 
