@@ -8,9 +8,12 @@ So what is shown is what was used.
 from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 - pydantic reads the annotations
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from ml.valuation.comparables_estimate import (
@@ -21,11 +24,11 @@ from ml.valuation.comparables_estimate import (
 from ml.valuation.hedonic.past import METRES_PER_DEGREE, METRES_PER_DEGREE_EAST
 
 if TYPE_CHECKING:
-    import duckdb
-    import pandas as pd
-    import pyarrow as pa
+    from collections.abc import Mapping
 
-    from ml.valuation.hedonic.hedonics import Hedonics
+    import duckdb
+
+    from ml.valuation.hedonic.market import NearSales
 
 SHOWN_SQL = """
     select
@@ -76,10 +79,13 @@ class ComparableSale(BaseModel):
 
 
 class Compared(NamedTuple):
-    """Comparables, heaviest first, and what they say by themselves."""
+    """Comparables, heaviest first, and what they say by themselves.
+
+    Without a price index of the day they say nothing, and there is no estimate.
+    """
 
     sales: list[ComparableSale]
-    estimate: ComparablesEstimate
+    estimate: ComparablesEstimate | None
 
 
 class Comparables:
@@ -89,57 +95,65 @@ class Comparables:
     ----------
     connection
         To the snapshot the hedonics were made of.
-    hedonics
-        Whose neighbours are shown.
     """
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, hedonics: Hedonics
-    ) -> None:
-        self._hedonics = hedonics
-        # Arrow keeps a million addresses in a tenth of the memory of Python's strings.
-        self._shown: pa.Table = connection.execute(SHOWN_SQL).to_arrow_table()
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        # Arrow keeps a million addresses in a tenth of the memory of Python's strings;
+        # in one piece, or each row would be looked for among the pieces.
+        shown = connection.sql(SHOWN_SQL).to_arrow_table().combine_chunks()
+        self._shown: pa.RecordBatch = pa.record_batch(
+            [column.combine_chunks() for column in shown.columns], schema=shown.schema
+        )
 
-    def of(self, home: pd.DataFrame) -> Compared:
+    def of(self, home: Mapping[Any, Any], near: NearSales) -> Compared:
         """Give the comparables of one home.
 
         Parameters
         ----------
         home
             A described row of features, as the value was predicted from.
+        near
+            The neighbours it was described by.
         """
-        near = self._hedonics.neighbours(home)
-        near = near[near["weight"] > 0]
-        estimate = _estimate(near, home.iloc[0])
-        shown = self._shown.take(near["row"].to_numpy(dtype=np.int64)).to_pylist()
+        near = near.counted()
+        estimate = _estimate(near, home)
+        if estimate is None:
+            return Compared([], None)
+        shown = self._shown.take(pa.array(near.row)).to_pylist()
         sales = [
             ComparableSale(
                 **sale,
-                distance_m=_distance_m(home.iloc[0], sale),
+                distance_m=_distance_m(home, sale),
                 weight_share_pct=round(100 * weight.weight, 1),
                 adjusted_price_sek=round(weight.adjusted_price_sek),
             )
             for sale, weight in zip(shown, estimate.sales, strict=True)
         ]
-        return Compared(sales, estimate)
+        # By what is shown: weights of a plain mean differ a little from the others'.
+        return Compared(
+            sorted(sales, key=lambda each: -each.weight_share_pct), estimate
+        )
 
 
-def _estimate(near: pd.DataFrame, home: pd.Series) -> ComparablesEstimate:
+def _estimate(near: NearSales, home: Mapping[Any, Any]) -> ComparablesEstimate | None:
+    if pd.isna(home["price_index_sek_per_m2"]):
+        return None
     ratio = home["hedonic_log_premium"] + home["market_log_level"]
     usual_per_m2 = home["price_index_sek_per_m2"] * np.exp(np.nan_to_num(ratio))
+    weighed = zip(
+        near.sale_id.tolist(),
+        near.weight.tolist(),
+        near.log_residual.tolist(),
+        strict=True,
+    )
     return comparables_estimate(
-        [
-            WeighedSale(sale_id, weight, log_residual)
-            for sale_id, weight, log_residual in zip(
-                near["sale_id"], near["weight"], near["log_residual"], strict=True
-            )
-        ],
-        shrinkage_weight=max(0.0, 1 - near["weight"].sum()),
+        [WeighedSale(*sale) for sale in weighed],
+        shrinkage_weight=max(0.0, 1 - float(near.weight.sum())),
         usual_sek=float(usual_per_m2 * home["living_area_m2"]),
     )
 
 
-def _distance_m(home: pd.Series, sale: dict[str, float]) -> int:
+def _distance_m(home: Mapping[Any, Any], sale: dict[str, Any]) -> int:
     north = (sale["latitude"] - home["latitude"]) * METRES_PER_DEGREE
     east = (sale["longitude"] - home["longitude"]) * METRES_PER_DEGREE_EAST
-    return round(float(np.hypot(north, east)))
+    return round(math.hypot(north, east))

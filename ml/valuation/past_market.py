@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ml.valuation.comparables import Comparables
-from ml.valuation.described import described, hedonics_of, with_features
+from ml.valuation.described import hedonics_of, with_features
 from ml.valuation.features import MARKET_LEVEL, read_sale_features
 from ml.valuation.hedonic.hedonics import SALE_COLUMNS
 from ml.valuation.reasons import USUAL_DAYS
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from ml.valuation.hedonic.market import NearSales
     from warehouse.settings import Settings
 
 
@@ -41,14 +42,18 @@ class PastMarket:
     ) -> None:
         sales = read_sale_features(connection, columns=SALE_COLUMNS)
         self.hedonics = hedonics_of(sales, settings)
-        self.comparables = Comparables(connection, self.hedonics)
+        self.comparables = Comparables(connection)
 
     def described(
         self, features: pd.DataFrame, asked_sek: Sequence[float | None]
-    ) -> pd.DataFrame:
-        """Add hedonic features and asking prices to rows of features."""
-        asked = np.array(asked_sek, dtype=float)
-        return described(features, self.hedonics).assign(list_price_sek=asked)
+    ) -> tuple[pd.DataFrame, NearSales]:
+        """Add hedonic features and asking prices to rows of features.
+
+        The sales that the first home was described by come with them.
+        """
+        found, near = self.hedonics.described(features)
+        found["list_price_sek"] = np.array(asked_sek, dtype=float)
+        return with_features(features, found), near
 
     def latest(self, connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         """Give the described sales of the last year: what is usual now."""

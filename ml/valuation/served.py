@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pandas as pd
+
 from ml.valuation.features import MARKET_LEVEL
 from ml.valuation.reasons import MarketThen, Reasons
 from ml.valuation.valuing import RANGE_COLUMNS, RangedModel
 
 if TYPE_CHECKING:
     import datetime as dt
-
-    import pandas as pd
 
     from ml.registry import ModelVersion
     from ml.valuation.explain import Explanation
@@ -57,10 +57,13 @@ class ServedModel:
         if not isinstance(self.model, RangedModel):
             return [Said(float(value)) for value in self.model.predict(features)]
         said = self.model.valuations(features)
-        said = said.reindex(columns=["value_sek", *RANGE_COLUMNS])
-        # Through NumPy's objects: rows of a frame as they are, missing as None.
-        rows = said.to_numpy(dtype=object, na_value=None).tolist()
-        return [Said(*row) for row in rows]
+        columns = [
+            [None if pd.isna(value) else value for value in said[name].tolist()]
+            if name in said
+            else [None] * len(said)
+            for name in ("value_sek", *RANGE_COLUMNS)
+        ]
+        return [Said(*row) for row in zip(*columns, strict=True)]
 
     def explanation(
         self, home: pd.DataFrame, value_sek: int, then: pd.Series, day: dt.date

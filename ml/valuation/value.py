@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
+    from ml.valuation.hedonic.market import NearSales
     from warehouse.settings import Settings
 
 __all__ = ["PlainValue", "Valuation", "ValueAtDate", "Valuer", "When"]
@@ -155,10 +156,11 @@ class Valuer:
         others = other_dates(request.date)
         days = [request.date, *others.values()]
         homes = [HomeAtDate(request, place, day) for day in days]
-        features = carried_to_each_day(self._features(connection, homes))
+        features, near = self._features(connection, homes)
+        features = carried_to_each_day(features)
         said, *other_said = served.says(features)
         home, year_ago = features.iloc[[0]], days.index(others["one_year_ago"])
-        compared = self.past_market().comparables.of(home)
+        compared = self.past_market().comparables.of(features.iloc[0].to_dict(), near)
         self._log.append(_logged(request, homes[0], said, served))
         return Valuation(
             **said.fields(),
@@ -227,7 +229,7 @@ class Valuer:
 
     def _features(
         self, connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
-    ) -> pd.DataFrame:
+    ) -> tuple[pd.DataFrame, NearSales]:
         asked_sek = [home.request.list_price_sek for home in homes]
         features = self._path.features(connection, homes)
         return self.past_market().described(features, asked_sek)
@@ -238,7 +240,7 @@ class Valuer:
         served: ServedModel,
         located: list[_Located],
     ) -> dict[int, PlainValue]:
-        features = self._features(connection, [each.home for each in located])
+        features, _ = self._features(connection, [each.home for each in located])
         valued = list(zip(located, served.says(features), strict=True))
         self._log.append(
             *(

@@ -27,9 +27,11 @@ from ml.valuation.hedonic.days import (
 from ml.valuation.hedonic.kept import Arrays, KeptArrays, fingerprint
 from ml.valuation.hedonic.market import (
     HEDONIC_FEATURES,
+    NO_SALES,
     PART_FEATURES,
     PERIOD_SHRINKAGE_SALES,
     Market,
+    NearSales,
 )
 from ml.valuation.hedonic.past import Homes, PastSales
 from ml.valuation.hedonic.ridge import Effects, fit_effects
@@ -107,15 +109,26 @@ class Hedonics:
             ``HEDONIC_FEATURES``, with the index of ``homes``; missing where no effects
             were known yet.
         """
+        return self.described(homes)[0]
+
+    def described(self, homes: pd.DataFrame) -> tuple[pd.DataFrame, NearSales]:
+        """Hedonic features of homes, and the sales the first was described by."""
         found = np.full((len(homes), len(HEDONIC_FEATURES)), np.nan)
+        nearest = NO_SALES
         asked = Homes.of(homes)
         month = month_start(asked.day)
         for first_day in np.unique(month).tolist():
             market = self.market(first_day)
             if market is not None:
                 rows = np.flatnonzero(month == first_day)
-                found[rows] = market.features(asked[rows])
-        return pd.DataFrame(found, index=homes.index, columns=list(HEDONIC_FEATURES))
+                near = market.neighbours(asked[rows])
+                found[rows] = market.features_by(asked[rows], near)
+                if rows[0] == 0:
+                    nearest = market.near_sales(near, 0)
+                    start = self.window(first_day).start
+                    nearest = nearest._replace(row=nearest.row + start)
+        columns = list(HEDONIC_FEATURES)
+        return pd.DataFrame(found, index=homes.index, columns=columns), nearest
 
     def features_of_sales(
         self,
@@ -149,13 +162,7 @@ class Hedonics:
             heaviest first; the sum of the products of the last two is the feature.
             Empty where there are none.
         """
-        asked = Homes.of(home)
-        first_day = month_start(asked.day)[0]
-        market = self.market(int(first_day))
-        if market is None:
-            return pd.DataFrame(columns=["sale_id", "row", "weight", "log_residual"])
-        found = market.neighbours_of(asked)
-        return found.assign(row=found["row"] + self.window(int(first_day)).start)
+        return pd.DataFrame(self.described(home)[1]._asdict())
 
     def market(self, first_day: int) -> Market | None:
         """Give the month that begins on a day; None before there are enough sales."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from ml.valuation.hedonic.days import period_of
 from ml.valuation.hedonic.groups import GroupMeans
-from ml.valuation.hedonic.neighbours import LARGEST_LOG_RESIDUAL, Pool
+from ml.valuation.hedonic.neighbours import LARGEST_LOG_RESIDUAL, Neighbours, Pool
 from ml.valuation.hedonic.terms import PARTS, TERMS
 
 if TYPE_CHECKING:
@@ -62,6 +61,28 @@ sales and the district's did: some agencies ask for less than they expect.
 _TERMS_OF_PARTS = [np.array([term.part == part for term in TERMS]) for part in PARTS]
 
 
+class NearSales(NamedTuple):
+    """The sales behind ``neighbours_log_residual`` of one home, heaviest first.
+
+    The sum of the products of ``weight`` and ``log_residual`` is the feature; ``row``
+    counts from the month's first sale, or all sales' (``Hedonics``).
+    """
+
+    sale_id: np.ndarray
+    row: np.ndarray
+    weight: np.ndarray
+    log_residual: np.ndarray
+
+    def counted(self) -> NearSales:
+        """Leave out those that weigh nothing."""
+        return NearSales(*(values[self.weight > 0] for values in self))
+
+
+NO_SALES = NearSales(np.array([], object), *np.zeros((3, 0)))._replace(
+    row=np.array([], np.int64)
+)
+
+
 @dataclass(frozen=True)
 class _Level:
     """The market of one day, as the sales of the days before show it."""
@@ -93,6 +114,14 @@ class Market:
 
     def features(self, homes: Homes) -> np.ndarray:
         """``HEDONIC_FEATURES`` of homes of this month, a row each."""
+        return self.features_by(homes, self.neighbours(homes))
+
+    def neighbours(self, homes: Homes) -> Neighbours:
+        """Find the neighbours of homes of this month among the sales before them."""
+        return self._pool.neighbours(homes.points)
+
+    def features_by(self, homes: Homes, near: Neighbours) -> np.ndarray:
+        """``HEDONIC_FEATURES`` of homes whose neighbours are known already."""
         by_term = self._effects.of(homes.keys)
         # Row by row in memory: added up otherwise, a home alone ends in another digit.
         parts = [
@@ -100,7 +129,6 @@ class Market:
             for terms in _TERMS_OF_PARTS
         ]
         levels = [self._level(int(day)) for day in homes.day]
-        near = self._pool.neighbours(homes.points)
         residual = np.append(self._residual, 0.0)[near.rows]
         asking_residual = np.append(np.nan_to_num(self._asking_residual), 0.0)[
             near.rows
@@ -120,20 +148,15 @@ class Market:
             ]
         )
 
-    def neighbours_of(self, home: Homes) -> pd.DataFrame:
-        """Tell the neighbours of one home: see ``Hedonics.neighbours``."""
-        near = self._pool.neighbours(home.points)
-        is_there = near.rows[0] >= 0
-        rows = near.rows[0][is_there]
-        found = pd.DataFrame(
-            {
-                "sale_id": self._sales.sale_id[rows],
-                "row": rows,
-                "weight": near.weight[0][is_there],
-                "log_residual": self._residual[rows],
-            }
+    def near_sales(self, near: Neighbours, home: int) -> NearSales:
+        """Tell the neighbours of one of the homes they were found for."""
+        is_there = near.rows[home] >= 0
+        rows, weight = near.rows[home][is_there], near.weight[home][is_there]
+        heaviest = np.argsort(-weight, kind="stable")
+        rows = rows[heaviest]
+        return NearSales(
+            self._sales.sale_id[rows], rows, weight[heaviest], self._residual[rows]
         )
-        return found.sort_values("weight", ascending=False, ignore_index=True)
 
     @cached_property
     def _pool(self) -> Pool:
