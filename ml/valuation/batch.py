@@ -29,6 +29,19 @@ WRITERS = {
     ".parquet": "copy valued to '{}' (format parquet)",
 }
 REQUIRED = ("address", "living_area_m2")
+RESULT_COLUMNS = (
+    "row_number",
+    "value_sek",
+    "low_sek",
+    "high_sek",
+    "confidence_class",
+    "refusal_reason",
+    "is_extrapolation",
+    "place_level",
+    "valued_date",
+    "valued_by",
+    "error",
+)
 SHOWN_ERRORS = 20
 
 
@@ -126,26 +139,26 @@ def _outcome(
     value: PlainValue | AddressNotFoundError | InvalidRequestError,
     request: ValuationRequest | None = None,
 ) -> dict[str, Any]:
-    is_valued = not isinstance(value, SlutprisError)
-    return {
-        "row_number": number,
-        "value_sek": value.value_sek if is_valued else None,
-        "low_sek": value.low_sek if is_valued else None,
-        "high_sek": value.high_sek if is_valued else None,
-        "is_extrapolation": value.is_extrapolation if is_valued else None,
-        "place_level": value.place.level if is_valued else None,
-        "valued_date": request.date if is_valued and request else None,
-        "valued_by": f"{request.model} {value.model_version}"
-        if is_valued and request
-        else None,
-        "error": None if is_valued else str(value),
+    outcome = dict.fromkeys(RESULT_COLUMNS) | {"row_number": number}
+    if isinstance(value, SlutprisError) or request is None:
+        return outcome | {"error": str(value)}
+    is_listed = " listed" if request.mode == "listed" else ""
+    return outcome | {
+        "value_sek": value.value_sek,
+        "low_sek": value.low_sek,
+        "high_sek": value.high_sek,
+        "confidence_class": value.confidence_class,
+        "refusal_reason": value.refusal_reason,
+        "is_extrapolation": value.is_extrapolation,
+        "place_level": value.place.level,
+        "valued_date": request.date,
+        "valued_by": f"{request.model}{is_listed} {value.model_version}",
     }
 
 
 def _input_columns(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out columns of an earlier output, so that a file can be valued again."""
-    results = _outcome(0, InvalidRequestError([])).keys()
-    return rows[[name for name in rows if name not in results]]
+    return rows[[name for name in rows if name not in RESULT_COLUMNS]]
 
 
 def _write(valued: pd.DataFrame, out: Path) -> None:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, get_args
 
+from ml.valuation.features import MODES
 from ml.valuation.request import ModelName, ValuationRequest
 from ml.valuation.value import Valuer
 from warehouse.errors import SlutprisError
@@ -46,6 +47,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--agency")
     parser.add_argument("--date", help="YYYY-MM-DD; today when left out")
     parser.add_argument("--model", help=" or ".join(get_args(ModelName)))
+    parser.add_argument(
+        "--mode", help=f"{' or '.join(MODES)}; the first unless it is given"
+    )
+    parser.add_argument(
+        "--list-price",
+        dest="list_price_sek",
+        metavar="SEK",
+        help="the asking price, with --mode listed",
+    )
     parser.add_argument("--batch", type=Path, metavar="FILE", help="csv or parquet")
     parser.add_argument("--out", type=Path, help="csv or parquet, with --batch")
     return parser
@@ -72,7 +82,7 @@ def _value_file(batch: Path, out: Path | None, fields: dict[str, str]) -> int:
 
     if out is None:
         raise SlutprisError("--batch needs --out FILE (.csv or .parquet)")
-    unfit = sorted(set(fields) - {"model", "date"})
+    unfit = sorted(set(fields) - {"model", "date", "mode"})
     if unfit:
         raise SlutprisError(f"with --batch, {', '.join(unfit)} come from the file")
     return value_file(Valuer(Settings()), batch, out, defaults=fields)
