@@ -18,6 +18,7 @@ from ml.dashboards.store import (
     map_radius_m,
     value_curve,
 )
+from ml.valuation.confidence import CLASS_NAMES, REFUSAL_WORDS, class_meaning
 
 if TYPE_CHECKING:
     from ml.valuation.comparables import ComparableSale
@@ -85,8 +86,21 @@ def _value_html(valuation: Valuation, facts: City) -> str:
         f'<span class="unit">{theme.NBSP}kr</span></p>'
         '<p class="per-m2 muted number">'
         f"{theme.sek(valuation.value_sek_per_m2, 100)}/m²</p>"
-        f"{_range_html(valuation)}{_notice_html(valuation, facts)}</section>"
+        f"{_range_html(valuation)}{_certainty_html(valuation)}"
+        f"{_notice_html(valuation, facts)}</section>"
     )
+
+
+def _certainty_html(valuation: Valuation) -> str:
+    """Say how sure the value is in words, or plainly that it is not to be relied on."""
+    level, reason = valuation.confidence_class, valuation.refusal_reason
+    if level is None:
+        return ""
+    name, meaning = CLASS_NAMES[level].sv, class_meaning(level).sv
+    if reason is not None:
+        why = REFUSAL_WORDS[reason].sv
+        return f'<p class="notice"><strong>{name}.</strong> {meaning} {why}</p>'
+    return f'<p class="small muted"><strong>{name}.</strong> {meaning}</p>'
 
 
 def _range_html(valuation: Valuation) -> str:

@@ -16,6 +16,7 @@ from ml.valuation.comparables import ComparableSale  # noqa: TC001 - pydantic re
 from ml.valuation.comparables_estimate import (
     ComparablesEstimate,  # noqa: TC001 - pydantic reads it
 )
+from ml.valuation.confidence import RefusalReason  # noqa: TC001 - pydantic reads it
 from ml.valuation.explain import Explanation  # noqa: TC001 - pydantic reads it
 from ml.valuation.places import Place  # noqa: TC001 - pydantic reads it
 from ml.valuation.request import ModelName, ValuationRequest  # noqa: TC001
@@ -63,7 +64,7 @@ class Valuation(BaseModel):
     high_sek: int | None
     confidence_class: int | None
     fsd_pct: float | None
-    refusal_reason: str | None
+    refusal_reason: RefusalReason | None
     is_extrapolation: bool
     price_index_period_start: dt.date | None
     assumed_economy: list[str]
