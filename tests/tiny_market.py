@@ -7,7 +7,6 @@ each month after; on Hornsgatan (Södermalm) it costs half of that.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -17,14 +16,20 @@ from ml.registry import ModelRegistry
 from ml.valuation.described import read_described_sales
 from ml.valuation.features import HISTORY_FEATURES, SURROUNDINGS
 from ml.valuation.models import XGBoostModel
+from ml.valuation.registration import registered_name
 from warehouse.serving import publish
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ml.valuation.boosted_model import BoostedModel
+
+PARAMETERS = {
+    "xgboost": {"num_boost_round": 40, "max_depth": 3, "eta": 0.3},
+    "lightgbm": {"num_boost_round": 20, "num_leaves": 8, "verbosity": -1},
+}
 FIRST_MONTH, LAST_MONTH = "2020-01-01", "2026-10-01"
-RESIDUALS = {"residual_log_p05": math.log(0.9), "residual_log_p95": math.log(1.2)}
 
 STREETS = pd.DataFrame(
     {
@@ -86,7 +91,10 @@ MARTS_SQL = f"""
             level * living_area_m2
             * (50000 + 100 * date_diff('month', date '{FIRST_MONTH}', month))
         )::bigint as sold_price_sek,
-        null::bigint as list_price_sek,
+        if(number % 3 = 0, null, round(
+            level * living_area_m2 * 0.9
+            * (50000 + 100 * date_diff('month', date '{FIRST_MONTH}', month))
+        ))::bigint as list_price_sek,
         living_area_m2::double as living_area_m2,
         round(living_area_m2 / 25)::double as rooms,
         (number % 6)::double as floor,
@@ -142,41 +150,16 @@ MARTS_SQL = f"""
         requests.latitude,
         requests.longitude,
         price_index.price_index_sek_per_m2,
+        requests.floor is null as is_floor_imputed,
+        requests.fee_sek_per_month is null as is_fee_sek_per_month_imputed,
+        requests.construction_year is null as is_construction_year_imputed,
+        case when requests.construction_year is null then 'city' else 'own' end
+            as construction_year_source,
         requests.sold_date >= date '2026-11-01' as is_cpi_yoy_pct_scenario,
 {UNKNOWN_FEATURES}
     from query_table(requests) as requests
     asof left join marts.price_index
         on requests.sold_date >= price_index.known_from;
-
-    create macro marts.comparables_of(requests) as table
-    select
-        *,
-        weight / sum(weight) over (partition by request_id) as weight_share
-    from (
-        select
-            requests.request_id,
-            sales.sale_id,
-            coalesce(111320 * abs(sales.latitude - requests.latitude), 0) as distance_m,
-            1 / (1 + date_diff('day', sales.sold_date, requests.sold_date)) as weight,
-            round(
-                requests.living_area_m2 / sales.living_area_m2 * sales.sold_price_sek
-                * known.price_index_sek_per_m2 / price_index.price_index_sek_per_m2
-            ) as adjusted_price_sek
-        from query_table(requests) as requests
-        asof inner join marts.price_index as known
-            on requests.sold_date >= known.known_from
-        inner join marts.sales
-            on
-                requests.address ilike sales.street || '%'
-                and sales.sold_date < requests.sold_date
-                and sales.living_area_m2
-                between requests.living_area_m2 / 2 and requests.living_area_m2 * 2
-        inner join marts.price_index
-            on date_trunc('month', sales.sold_date) = price_index.period_start
-        qualify row_number() over (
-            partition by requests.request_id order by weight desc, sales.sale_id
-        ) <= 25
-    );
 
     create table marts.sale_features as
     select
@@ -206,17 +189,22 @@ def publish_market(data: Path) -> Settings:
     return settings
 
 
-def register_model(settings: Settings, workspace: Path, **metrics: float) -> None:
-    """Train XGBoost on the market and register it under the given metrics."""
+def register_model(
+    settings: Settings,
+    workspace: Path,
+    model: BoostedModel | None = None,
+    *,
+    sale_count: int | None = None,
+    **metrics: float,
+) -> None:
+    """Train a model, XGBoost unless given, on the last sales and register it."""
+    model = model or XGBoostModel(parameters=PARAMETERS)
     with duckdb.connect(str(settings.warehouse_path)) as connection:
         sales = read_described_sales(connection, settings)
-    parameters = {"num_boost_round": 40, "max_depth": 3, "eta": 0.3}
-    XGBoostModel(parameters={"xgboost": parameters}).fit(sales).save(
-        workspace / "model"
-    )
+    model.fit(sales.tail(sale_count or len(sales))).save(workspace / model.name)
     ModelRegistry(settings.registry_dir).register(
-        "xgboost",
-        workspace / "model",
+        registered_name(model.name, model.mode),
+        workspace / model.name,
         metrics={"mdape_pct": 5.0, "mape_pct": 6.0, **metrics},
         lineage={"git_commit": "abc1234", "data_snapshot": "tiny"},
         input_schema={"living_area_m2": "double"},
