@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ml.valuation.described import described
+from ml.valuation.described import described_sales
 from ml.valuation.features import HISTORY_FEATURES, SURROUNDINGS
 from ml.valuation.hedonic.hedonics import Hedonics
 
@@ -34,9 +34,9 @@ SMALL = {
 
 
 def described_made_up_sales(rows: int = 1500, seed: int = 1) -> pd.DataFrame:
-    """The same with their hedonic features, as models read them."""
+    """The same with their hedonic features, as models learn from them."""
     sales = made_up_sales(rows, seed)
-    return described(sales, Hedonics(sales))
+    return described_sales(sales, Hedonics(sales))
 
 
 def made_up_sales(rows: int = 1500, seed: int = 1) -> pd.DataFrame:

@@ -9,11 +9,19 @@ import pandas as pd
 import pytest
 from made_up_sales import made_up_sales, repriced, without_labels
 
+from ml.valuation.described import described, described_sales
 from ml.valuation.hedonic import hedonics as module
 from ml.valuation.hedonic.days import date_of, days_of, month_start, next_month_start
 from ml.valuation.hedonic.groups import NO_GROUP, GroupMeans
 from ml.valuation.hedonic.hedonics import HEDONIC_FEATURES, PART_FEATURES, Hedonics
 from ml.valuation.hedonic.kept import KeptArrays
+from ml.valuation.hedonic.masked import (
+    MASKED_FEATURES,
+    NEVER_SEEN,
+    _draw,
+    masked_features_of_sales,
+    with_masked_examples,
+)
 from ml.valuation.hedonic.neighbours import (
     OWN_VARIANCE,
     SHARED_VARIANCE,
@@ -271,6 +279,53 @@ def test_no_sales_have_no_features(sales: pd.DataFrame) -> None:
         0,
         len(HEDONIC_FEATURES),
     )
+
+
+def test_a_masked_sale_knows_nothing_of_its_square(
+    sales: pd.DataFrame, hedonics: Hedonics
+) -> None:
+    first_day = int(month_start(days_of(pd.Series([DAY])))[0])
+    past = hedonics.past[: hedonics.end(first_day)]
+    is_hidden = np.zeros(len(sales), dtype=bool)
+    is_hidden[: len(past)] = _draw(past, first_day) == NEVER_SEEN
+    assert 0 < is_hidden.sum() < len(past) / 2
+    factor = np.where(is_hidden, 3, 1)
+    poisoned = repriced(hedonics.sales, hedonics.sales["sold_price_sek"] * factor)
+    asked = past.sale_id[is_hidden[: len(past)] & (past.day >= first_day)]
+
+    found = masked_features_of_sales(Hedonics(poisoned)).loc[asked]
+
+    assert same_bytes(found, masked_features_of_sales(hedonics).loc[asked])
+    assert found.notna().all(axis=None)
+
+
+def test_masked_sales_are_described_as_strangers(
+    sales: pd.DataFrame, hedonics: Hedonics
+) -> None:
+    found = masked_features_of_sales(hedonics)
+
+    own = hedonics.features_of_sales().loc[found.index, "neighbours_certainty"]
+    assert tuple(found) == MASKED_FEATURES
+    assert 0.1 < len(found) / len(sales) < 0.4
+    assert found["masked_neighbours_certainty"].median() < own.median() * 0.7
+
+
+def test_masked_sales_are_learnt_from_beside_the_others(
+    sales: pd.DataFrame, hedonics: Hedonics
+) -> None:
+    known = described_sales(sales, hedonics)
+
+    examples = with_masked_examples(known)
+
+    added = examples.iloc[len(sales) :]
+    again = known[known["masked_market_log_level"].notna()]
+    assert 0 < len(added) == len(again)
+    assert added["sale_id"].tolist() == again["sale_id"].tolist()
+    assert added["sold_price_sek"].tolist() == again["sold_price_sek"].tolist()
+    for name in HEDONIC_FEATURES:
+        assert added[name].tolist() == again[f"masked_{name}"].tolist()
+    plain = described(sales, hedonics)
+    assert with_masked_examples(plain) is plain
 
 
 def test_effects_solve_the_normal_equations() -> None:

@@ -9,6 +9,8 @@ from made_up_sales import SMALL
 
 from ml.valuation.features import HEDONIC_SUM
 from ml.valuation.learners import (
+    ASKED,
+    AskingLearner,
     HedonicSum,
     Learner,
     LightGBMLearner,
@@ -30,14 +32,18 @@ def lightgbm_learner() -> Learner:
     return LightGBMLearner(parameters, threads=1)
 
 
-LEARNERS = [xgboost_learner, lightgbm_learner, HedonicSum]
-TREES = LEARNERS[:2]
+def asking_learner() -> Learner:
+    return AskingLearner(SMALL["xgboost"], threads=1, device="cpu")
+
+
+TREES = [xgboost_learner, lightgbm_learner, asking_learner]
+LEARNERS = [*TREES, HedonicSum]
 
 
 @pytest.fixture(scope="module")
 def matrix() -> pd.DataFrame:
     rng = np.random.default_rng(5)
-    columns = ["area", *HEDONIC_SUM]
+    columns = ["area", *HEDONIC_SUM, *ASKED]
     rows = rng.normal(0, 0.1, (400, len(columns)))
     rows[rng.uniform(size=rows.shape) < 0.1] = np.nan
     return pd.DataFrame(rows, columns=columns)
@@ -49,7 +55,7 @@ def target(matrix: pd.DataFrame) -> np.ndarray:
     return 2 * matrix["area"].fillna(0).to_numpy() + noise
 
 
-@pytest.mark.parametrize("make", TREES)
+@pytest.mark.parametrize("make", TREES[:2])
 def test_trees_learn_what_is_there(
     make: Callable[[], Learner], matrix: pd.DataFrame, target: np.ndarray
 ) -> None:
@@ -112,6 +118,20 @@ def test_a_row_alone_gets_the_number_it_has_among_others(
     alone = [learner.predict(matrix.iloc[[n]]).item() for n in range(10)]
 
     assert alone == learner.predict(matrix)[:10].tolist()
+
+
+def test_the_asking_learner_starts_from_the_asking_price(
+    matrix: pd.DataFrame,
+) -> None:
+    known = matrix.dropna(subset=list(ASKED))
+    asked = known[list(ASKED)].sum(axis=1)
+    learner = asking_learner().fit(known, asked.to_numpy())
+
+    said = learner.predict(known)
+
+    assert said == pytest.approx(asked, abs=1e-3)
+    unasked = learner.predict(known.assign(**dict.fromkeys(ASKED, np.nan)))
+    assert unasked == pytest.approx(np.zeros(len(known)), abs=1e-3)
 
 
 def test_the_hedonic_sum_takes_what_is_unknown_for_nothing(

@@ -15,7 +15,7 @@ from made_up_sales import (
 
 from ml.valuation.autogluon_model import AutoGluonModel
 from ml.valuation.boosted_model import BlendModel, PlainXGBoostModel, XGBoostModel
-from ml.valuation.described import described
+from ml.valuation.described import described, described_sales
 from ml.valuation.features import MODES, Mode
 from ml.valuation.hedonic.hedonics import Hedonics
 from ml.valuation.hyperparameters import reviewed_parameters
@@ -61,7 +61,7 @@ def seed_model() -> SeedRecipeModel:
 
 
 FAST_MODELS = [xgboost_model, plain_model, blend_model, seed_model]
-FILES = {"model.json", "booster.ubj", "booster.txt"}
+FILES = {"model.json", "booster.ubj", "xgboost.ubj", "lightgbm.txt"}
 
 
 def mape_pct(model: PriceModel, sales: pd.DataFrame) -> float:
@@ -142,7 +142,7 @@ def shuffled() -> tuple[pd.DataFrame, pd.DataFrame]:
     per_m2 = past["price_per_m2_sek"].to_numpy()[order]
     dealt_out = repriced(past, per_m2 * past["living_area_m2"])
     hedonics = Hedonics(dealt_out)
-    return described(dealt_out, hedonics), described(future, hedonics)
+    return described_sales(dealt_out, hedonics), described(future, hedonics)
 
 
 @pytest.mark.parametrize("make", FAST_MODELS)
@@ -168,7 +168,7 @@ def test_poisoned_future_changes_no_value(
     poison = np.random.default_rng(4).uniform(0.1, 10, len(sales))
     price_sek = sales["sold_price_sek"] * np.where(is_poisoned, poison, 1)
     poisoned = repriced(sales, price_sek)
-    known = described(poisoned, Hedonics(poisoned))
+    known = described_sales(poisoned, Hedonics(poisoned))
 
     value = make().fit(known[~is_poisoned]).predict(known[known["sold_date"] == day])
 

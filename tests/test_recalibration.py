@@ -14,7 +14,7 @@ from made_up_sales import (
 )
 
 from ml.valuation.boosted_model import PlainXGBoostModel, XGBoostModel
-from ml.valuation.described import described
+from ml.valuation.described import described_sales
 from ml.valuation.hedonic.hedonics import Hedonics
 from ml.valuation.recalibration import (
     MIN_EARLIER_SALES,
@@ -104,7 +104,7 @@ def test_values_follow_a_fall_that_the_index_has_not_seen() -> None:
     fallen = repriced(sales, sales["sold_price_sek"] * np.where(has_fallen, 0.9, 1))
 
     def june_value(sales: pd.DataFrame) -> float:
-        known = described(sales, Hedonics(sales))
+        known = described_sales(sales, Hedonics(sales))
         is_past = known["sold_date"] < "2016-06-01"
         model = XGBoostModel(parameters=SMALL).fit(known[is_past])
         return float(np.median(model.predict(without_labels(known[~is_past]))))

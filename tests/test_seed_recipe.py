@@ -1,13 +1,21 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from made_up_sales import made_up_sales, without_labels
 
-from ml.valuation.seed_recipe import SeedRecipeModel, rows_kept
+from ml.valuation.models import load_model
+from ml.valuation.seed_recipe import (
+    SeedRecipeModel,
+    WholeSeedRecipeModel,
+    rows_kept,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +52,18 @@ def test_row_the_seed_dropped_is_not_trained_on(
 
     assert not rows_kept(odd).any()
     assert np.array_equal(kept_alone.predict(sales), with_odd.predict(sales))
+
+
+def test_the_whole_recipe_learns_from_every_row_and_is_known_again(
+    sales: pd.DataFrame, tmp_path: Path
+) -> None:
+    odd = sales.head(100).assign(is_floor_imputed=True, sold_price_norm=0.9)
+    both = pd.concat([sales, odd])
+    whole = WholeSeedRecipeModel(n_estimators=30, learning_rate=0.2).fit(both)
+
+    assert whole.predict(sales).mean() > small().fit(both).predict(sales).mean() * 1.2
+    whole.save(tmp_path)
+    assert type(load_model(tmp_path)) is WholeSeedRecipeModel
 
 
 def test_a_home_the_seed_refused_is_still_valued(sales: pd.DataFrame) -> None:

@@ -96,11 +96,11 @@ class XGBoostLearner:
 
     def save(self, folder: Path) -> None:
         """Write the booster in XGBoost's own format."""
-        self.booster.save_model(folder / "booster.ubj")
+        self.booster.save_model(folder / f"{self.name}.ubj")
 
     def load(self, folder: Path) -> Self:
         """Read it again."""
-        self.booster = xgb.Booster(model_file=folder / "booster.ubj")
+        self.booster = xgb.Booster(model_file=folder / f"{self.name}.ubj")
         self.booster.set_param({"device": "cpu", "nthread": self._threads})
         return self
 
@@ -178,11 +178,11 @@ class LightGBMLearner:
 
     def save(self, folder: Path) -> None:
         """Write the booster as LightGBM's text."""
-        self.booster.save_model(folder / "booster.txt")
+        self.booster.save_model(folder / f"{self.name}.txt")
 
     def load(self, folder: Path) -> Self:
         """Read it again."""
-        self.booster = lgb.Booster(model_file=folder / "booster.txt")
+        self.booster = lgb.Booster(model_file=folder / f"{self.name}.txt")
         return self
 
 

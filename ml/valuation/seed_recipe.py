@@ -60,7 +60,9 @@ BOOSTER = "booster.ubj"
 class SeedRecipeModel:
     """XGBoost on the normalised price of the rows the seed kept."""
 
-    name: ClassVar = "seed_recipe"
+    name: ClassVar[str] = "seed_recipe"
+    drops_rows: ClassVar[bool] = True
+    drops_rows: ClassVar = True
 
     def __init__(
         self, *, threads: int = 1, n_estimators: int = 3000, learning_rate: float = 0.01
@@ -101,8 +103,8 @@ class SeedRecipeModel:
 class WholeSeedRecipeModel(SeedRecipeModel):
     """The same on every row, with the mart's imputed values: a harder mark to beat."""
 
-    name: str = "seed_recipe_whole"
-    drops_rows = False
+    name: ClassVar = "seed_recipe_whole"
+    drops_rows: ClassVar = False
 
 
 def rows_kept(sales: pd.DataFrame) -> pd.Series:
