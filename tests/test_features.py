@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -68,6 +69,17 @@ def test_an_imputed_fact_is_known_as_a_guess_alone(sales: pd.DataFrame) -> None:
     known = matrix.iloc[1]
     assert known["fee_sek_per_m2_month"] == pytest.approx(50)
     assert known["floor_known"] == known["floor"]
+
+
+@pytest.mark.parametrize("flags", [[None, False], pd.array([pd.NA, False])])
+def test_a_flag_that_is_not_known_counts_as_imputed(
+    sales: pd.DataFrame, flags: Any
+) -> None:
+    homes = sales.head(2).assign(is_floor_imputed=flags)
+
+    matrix = FeatureEncoding.fitted_on(sales).matrix(homes)
+
+    assert matrix["floor_known"].isna().tolist() == [True, False]
 
 
 def test_the_level_of_the_day_moves_values_of_hedonic_models_alone(

@@ -233,8 +233,8 @@ class FeatureEncoding:
 
     def price_level(self, features: pd.DataFrame) -> np.ndarray:
         """What a usual m² costs that day: the index, moved by the latest sales."""
-        index = _as_double(features["price_index_sek_per_m2"])
-        level = index.fillna(self.fallback_price_sek_per_m2).to_numpy()
+        index = _doubles(features, "price_index_sek_per_m2")
+        level = np.where(np.isnan(index), self.fallback_price_sek_per_m2, index)
         if not self.is_hedonic:
             return level
         return level * np.exp(market_log_level(features))
@@ -244,51 +244,56 @@ class FeatureEncoding:
         """Whether hedonic features are read, and with them the level of the day."""
         return any(name in HEDONIC_FEATURES for name in self.columns)
 
-    def _number(self, features: pd.DataFrame, name: str) -> pd.Series:
+    def _number(self, features: pd.DataFrame, name: str) -> np.ndarray:
         if name == LISTED_FEATURE:
             return self._list_price_ratio(features)
         if name == ASKING_GAP:
             return hedonic_sum(features) - self._list_price_ratio(features)
         if name in KNOWN_FACTS:
             return known_fact(features, name)
-        return _as_double(features[name])
+        return _doubles(features, name)
 
-    def _list_price_ratio(self, features: pd.DataFrame) -> pd.Series:
-        asked = _as_double(features["list_price_sek"])
-        per_m2 = asked.where(asked > 0) / _as_double(features["living_area_m2"])
+    def _list_price_ratio(self, features: pd.DataFrame) -> np.ndarray:
+        asked = _doubles(features, "list_price_sek")
+        asked = np.where(asked > 0, asked, np.nan)
+        per_m2 = asked / _doubles(features, "living_area_m2")
         return np.log(per_m2 / self.price_level(features))
 
 
 def market_log_level(features: pd.DataFrame) -> np.ndarray:
     """Log of the latest sales' level over the index; none where it is not known."""
-    return _as_double(features[MARKET_LEVEL]).fillna(0).to_numpy()
+    return np.nan_to_num(_doubles(features, MARKET_LEVEL))
 
 
-def hedonic_sum(features: pd.DataFrame) -> pd.Series:
+def hedonic_sum(features: pd.DataFrame) -> np.ndarray:
     """Add up what qualities and neighbours say: the log price ratio, unlearnt."""
-    return features[list(HEDONIC_SUM)].astype("float64").sum(axis=1, skipna=False)
+    total = np.zeros(len(features))
+    for name in HEDONIC_SUM:
+        total += _doubles(features, name)
+    return total
 
 
-def known_fact(features: pd.DataFrame, name: str) -> pd.Series:
+def known_fact(features: pd.DataFrame, name: str) -> np.ndarray:
     """Give a fact of ``KNOWN_FACTS``, missing where it is imputed."""
     if name == "fee_sek_per_m2_month":
         fee = _unless_imputed(features, "fee_sek_per_month")
-        return fee / _as_double(features["living_area_m2"])
+        return fee / _doubles(features, "living_area_m2")
     if name == "floor_known":
         return _unless_imputed(features, "floor")
     is_guess = features["construction_year_source"].isin(GUESSED_YEAR_SOURCES)
-    return _as_double(features["construction_year"]).mask(is_guess)
+    year = _doubles(features, "construction_year")
+    return np.where(is_guess.to_numpy(), np.nan, year)
 
 
-def _unless_imputed(features: pd.DataFrame, name: str) -> pd.Series:
-    is_imputed = features[f"is_{name}_imputed"].fillna(True).astype(bool)
-    return _as_double(features[name]).mask(is_imputed)
+def _unless_imputed(features: pd.DataFrame, name: str) -> np.ndarray:
+    flag = features[f"is_{name}_imputed"]
+    is_imputed = flag.to_numpy(dtype=bool, na_value=True)
+    return np.where(is_imputed, np.nan, _doubles(features, name))
 
 
-def _as_double(values: pd.Series) -> pd.Series:
-    if values.dtype == "float64":
-        return values
-    return pd.to_numeric(values).astype("float64")
+def _doubles(features: pd.DataFrame, name: str) -> np.ndarray:
+    # NumPy's arrays: a home alone would wait for Series most of the time.
+    return features[name].to_numpy(dtype="float64", na_value=np.nan)
 
 
 def _check_described(columns: tuple[str, ...], sales: pd.DataFrame) -> None:
