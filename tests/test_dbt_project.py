@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ml.valuation.comparables import COMPARABLES_SQL
 from ml.valuation.comparables_estimate import (
     comparables_estimate,
     read_weighed_sales,
@@ -225,7 +224,7 @@ def test_past_sales_get_the_marts_values_from_the_compiled_serving_path(
     programs = Programs(marts, REQUEST_TYPES, dict(macros))
     program = programs.compiled(
         FEATURES_SQL.format(requests="requests"),
-        COMPARABLES_SQL.format(requests="requests"),
+        "select sale_id, weight from marts.comparables_of(requests)",
     )
     programs.load()
     sales = rows_of(
