@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml.valuation.hedonic.columns import floats
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -174,7 +176,7 @@ def numbers(features: pd.DataFrame, name: str) -> np.ndarray:
     """Read a column as doubles, NaN where it is null or absent."""
     if name not in features:
         return np.full(len(features), np.nan)
-    return features[name].to_numpy(dtype="float64", na_value=np.nan)
+    return floats(features, name)
 
 
 def _evidence(features: pd.DataFrame) -> dict[str, np.ndarray]:

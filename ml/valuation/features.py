@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from ml.valuation.hedonic.columns import floats, known_floats
 from ml.valuation.hedonic.hedonics import HEDONIC_FEATURES, PART_FEATURES
 from ml.valuation.hedonic.terms import GUESSED_YEAR_SOURCES
 from warehouse.errors import SlutprisError
@@ -233,7 +234,7 @@ class FeatureEncoding:
 
     def price_level(self, features: pd.DataFrame) -> np.ndarray:
         """What a usual m² costs that day: the index, moved by the latest sales."""
-        index = _doubles(features, "price_index_sek_per_m2")
+        index = floats(features, "price_index_sek_per_m2")
         level = np.where(np.isnan(index), self.fallback_price_sek_per_m2, index)
         if not self.is_hedonic:
             return level
@@ -251,49 +252,34 @@ class FeatureEncoding:
             return hedonic_sum(features) - self._list_price_ratio(features)
         if name in KNOWN_FACTS:
             return known_fact(features, name)
-        return _doubles(features, name)
+        return floats(features, name)
 
     def _list_price_ratio(self, features: pd.DataFrame) -> np.ndarray:
-        asked = _doubles(features, "list_price_sek")
-        asked = np.where(asked > 0, asked, np.nan)
-        per_m2 = asked / _doubles(features, "living_area_m2")
+        asked = floats(features, "list_price_sek")
+        per_m2 = np.where(asked > 0, asked, np.nan) / floats(features, "living_area_m2")
         return np.log(per_m2 / self.price_level(features))
 
 
 def market_log_level(features: pd.DataFrame) -> np.ndarray:
     """Log of the latest sales' level over the index; none where it is not known."""
-    return np.nan_to_num(_doubles(features, MARKET_LEVEL))
+    level = floats(features, MARKET_LEVEL)
+    return np.where(np.isnan(level), 0.0, level)
 
 
 def hedonic_sum(features: pd.DataFrame) -> np.ndarray:
     """Add up what qualities and neighbours say: the log price ratio, unlearnt."""
-    total = np.zeros(len(features))
-    for name in HEDONIC_SUM:
-        total += _doubles(features, name)
-    return total
+    return np.sum([floats(features, name) for name in HEDONIC_SUM], axis=0)
 
 
 def known_fact(features: pd.DataFrame, name: str) -> np.ndarray:
     """Give a fact of ``KNOWN_FACTS``, missing where it is imputed."""
     if name == "fee_sek_per_m2_month":
-        fee = _unless_imputed(features, "fee_sek_per_month")
-        return fee / _doubles(features, "living_area_m2")
+        fee = known_floats(features, "fee_sek_per_month")
+        return fee / floats(features, "living_area_m2")
     if name == "floor_known":
-        return _unless_imputed(features, "floor")
+        return known_floats(features, "floor")
     is_guess = features["construction_year_source"].isin(GUESSED_YEAR_SOURCES)
-    year = _doubles(features, "construction_year")
-    return np.where(is_guess.to_numpy(), np.nan, year)
-
-
-def _unless_imputed(features: pd.DataFrame, name: str) -> np.ndarray:
-    flag = features[f"is_{name}_imputed"]
-    is_imputed = flag.to_numpy(dtype=bool, na_value=True)
-    return np.where(is_imputed, np.nan, _doubles(features, name))
-
-
-def _doubles(features: pd.DataFrame, name: str) -> np.ndarray:
-    # NumPy's arrays: a home alone would wait for Series most of the time.
-    return features[name].to_numpy(dtype="float64", na_value=np.nan)
+    return np.where(is_guess, np.nan, floats(features, "construction_year"))
 
 
 def _check_described(columns: tuple[str, ...], sales: pd.DataFrame) -> None:

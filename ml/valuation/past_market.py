@@ -18,6 +18,7 @@ from ml.valuation.hedonic.hedonics import SALE_COLUMNS
 from ml.valuation.reasons import USUAL_DAYS
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
 
     import duckdb
@@ -43,6 +44,12 @@ class PastMarket:
         sales = read_sale_features(connection, columns=SALE_COLUMNS)
         self.hedonics = hedonics_of(sales, settings)
         self.comparables = Comparables(connection)
+
+    def make_ready(self, days: Sequence[dt.date]) -> None:
+        """Make the months of some days ready, so that no home has to wait for them."""
+        homes = self.hedonics.sales.tail(1)
+        homes = homes.loc[homes.index.repeat(len(days))]
+        self.hedonics.described(homes.assign(sold_date=pd.to_datetime(days)))
 
     def described(
         self, features: pd.DataFrame, asked_sek: Sequence[float | None]
@@ -71,6 +78,8 @@ def carried_to_each_day(features: pd.DataFrame) -> pd.DataFrame:
     Asked for on the first row's day; on another, homes were asked for as much more or
     less as the market was higher or lower.
     """
+    if features["list_price_sek"].isna().iloc[0]:
+        return features
     level = features["price_index_sek_per_m2"] * np.exp(features[MARKET_LEVEL])
     moved = features["list_price_sek"].iloc[0] * level / level.iloc[0]
     return features.assign(list_price_sek=moved)

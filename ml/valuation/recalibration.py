@@ -77,8 +77,8 @@ class Recalibration:
         """Give the shift of each home: none before the day it holds from."""
         if not self.since:
             return np.zeros(len(features))
-        valued_on = pd.to_datetime(features["sold_date"])
-        is_recent = (valued_on >= pd.Timestamp(self.since)).to_numpy()
+        valued_on = np.asarray(features["sold_date"], dtype="datetime64[D]")
+        is_recent = valued_on >= np.datetime64(self.since)
         return np.where(is_recent, self.log_shift, 0.0)
 
     def applied(self, value_sek: np.ndarray, features: pd.DataFrame) -> np.ndarray:

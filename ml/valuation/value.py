@@ -8,6 +8,7 @@ model says (``served``) and the command line (``value_command``).
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import threading
 import time
@@ -38,7 +39,6 @@ from warehouse.errors import exit_with
 from warehouse.serving import open_snapshot
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterable, Sequence
 
     import duckdb
@@ -103,7 +103,8 @@ class Valuer:
         """
         for name in models:
             self.served_model(name)
-        self.past_market()
+        today = dt.date.today()
+        self.past_market().make_ready([today, *other_dates(today).values()])
         self._path.warm()
 
     def past_market(self) -> PastMarket:

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 EPOCH = pd.Timestamp(2000, 1, 1)
+EPOCH_DAY = int(np.datetime64("2000-01-01", "D").astype(np.int64))
 
 
 def days_of(dates: pd.Series) -> np.ndarray:
     """Give dates as numbers of days."""
-    return (pd.to_datetime(dates) - EPOCH).dt.days.to_numpy(dtype=np.int64)
+    return np.asarray(dates, dtype="datetime64[D]").astype(np.int64) - EPOCH_DAY
 
 
 def date_of(day: int) -> pd.Timestamp:
@@ -28,8 +29,9 @@ def _dates(days: np.ndarray) -> pd.DatetimeIndex:
 
 def month_start(days: np.ndarray) -> np.ndarray:
     """Give the first day of each day's month."""
-    dates = _dates(days)
-    return days - dates.day.to_numpy() + 1
+    dates = (days + EPOCH_DAY).astype("datetime64[D]")
+    first = dates.astype("datetime64[M]").astype("datetime64[D]")
+    return first.astype(np.int64) - EPOCH_DAY
 
 
 def next_month_start(first_day: int) -> int:

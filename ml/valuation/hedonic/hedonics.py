@@ -70,6 +70,8 @@ SALE_COLUMNS = (
 WINDOW_DAYS = 1460
 HALF_LIFE_DAYS = 400
 """Tastes change: a sale of a year ago counts about half."""
+MOST_MARKETS = 24
+"""Months that are held ready; each takes some 100 bytes for every sale it sees."""
 FEWEST_SALES = 200
 """Below, no effects are fitted and there are no hedonic features."""
 
@@ -92,7 +94,7 @@ class Hedonics:
         self.sales = sales[known].sort_values(["sold_date", "sale_id"], kind="stable")
         self.past = PastSales.of(self.sales)
         self._kept = kept
-        self._markets: dict[int, Market | None] = {}
+        self._markets: dict[int, Market] = {}
 
     def features(self, homes: pd.DataFrame) -> pd.DataFrame:
         """Hedonic features of homes on their days (``sold_date``), as of before them.
@@ -166,9 +168,14 @@ class Hedonics:
 
     def market(self, first_day: int) -> Market | None:
         """Give the month that begins on a day; None before there are enough sales."""
-        if first_day not in self._markets:
-            self._markets[first_day] = self._new_market(first_day)
-        return self._markets[first_day]
+        if (known := self._markets.get(first_day)) is not None:
+            return known
+        made = self._new_market(first_day)
+        if made is not None:
+            for oldest in list(self._markets)[: 1 - MOST_MARKETS]:
+                self._markets.pop(oldest, None)
+            self._markets[first_day] = made
+        return made
 
     def _new_market(self, first_day: int) -> Market | None:
         settled = self.window(first_day)

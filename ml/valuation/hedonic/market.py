@@ -129,10 +129,9 @@ class Market:
             for terms in _TERMS_OF_PARTS
         ]
         levels = [self._level(int(day)) for day in homes.day]
-        residual = np.append(self._residual, 0.0)[near.rows]
-        asking_residual = np.append(np.nan_to_num(self._asking_residual), 0.0)[
-            near.rows
-        ]
+        # Where there are fewer neighbours, another's residual stands, of no weight.
+        residual = self._residual[near.rows]
+        asking_residual = np.nan_to_num(self._asking_residual[near.rows])
         return np.column_stack(
             [
                 np.sum(parts, axis=0),

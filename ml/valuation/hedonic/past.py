@@ -15,12 +15,7 @@ import pandas as pd
 from ml.valuation.hedonic.days import days_of
 from ml.valuation.hedonic.groups import NO_GROUP
 from ml.valuation.hedonic.neighbours import Points
-from ml.valuation.hedonic.terms import (
-    class_keys,
-    hashed,
-    known_year,
-    log_fee_per_m2,
-)
+from ml.valuation.hedonic.terms import Traits, hashed, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +39,10 @@ class Homes:
     @classmethod
     def of(cls, homes: pd.DataFrame) -> Homes:
         """Read the columns of ``marts.sale_features``."""
-        points = points_of(homes)
+        traits = Traits.of(homes)
+        points = points_of(traits, days_of(homes["sold_date"]))
         return Homes(
-            keys=class_keys(homes),
+            keys=keys_of(traits),
             points=points,
             size=size_class(points.log_area),
             agency=group_keys(homes, "agency"),
@@ -109,24 +105,22 @@ class PastSales:
         yield from (self.asking_log_premium, self.homes.agency, self.homes.district)
 
 
-def points_of(homes: pd.DataFrame) -> Points:
+def points_of(traits: Traits, day: np.ndarray) -> Points:
     """Give homes as points to find neighbours by."""
-    latitude = homes["latitude"].to_numpy(float, na_value=np.nan)
-    longitude = homes["longitude"].to_numpy(float, na_value=np.nan)
     return Points(
-        east_m=longitude * METRES_PER_DEGREE_EAST,
-        north_m=latitude * METRES_PER_DEGREE,
-        day=days_of(homes["sold_date"]),
-        log_area=np.log(homes["living_area_m2"].to_numpy(dtype=float)),
-        year=known_year(homes),
-        log_fee=log_fee_per_m2(homes),
+        east_m=traits.longitude * METRES_PER_DEGREE_EAST,
+        north_m=traits.latitude * METRES_PER_DEGREE,
+        day=day,
+        log_area=traits.log_area,
+        year=traits.year,
+        log_fee=traits.log_fee_per_m2,
     )
 
 
 def group_keys(homes: pd.DataFrame, column: str) -> np.ndarray:
     """Give names as numbers of groups; ``NO_GROUP`` where there is none."""
     names = homes[column]
-    return np.where(names.isna(), NO_GROUP, hashed(names))
+    return np.where(names.isna().to_numpy(), NO_GROUP, hashed(names))
 
 
 def size_class(log_area: np.ndarray) -> np.ndarray:

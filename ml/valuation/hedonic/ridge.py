@@ -11,6 +11,7 @@ that the work grows with the sales and not with the square of the classes.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4
 MOST_STEPS = 100
+FEW_HOMES = 3
+"""So few are looked up sooner one by one."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Effects:
 
     def of(self, keys: np.ndarray) -> np.ndarray:
         """Effect of each home's class (row) by each term (column)."""
+        if len(keys) <= FEW_HOMES:
+            return self._of_few(keys)
         effects = np.zeros(keys.shape)
         for term, (classes, values) in enumerate(
             zip(self.classes, self.values, strict=True)
@@ -58,6 +63,21 @@ class Effects:
             is_known = classes[place] == keys[:, term]
             effects[:, term] = np.where(is_known, values[place], 0.0)
         return effects
+
+    def _of_few(self, keys: np.ndarray) -> np.ndarray:
+        columns = [
+            [_effect(classes, values, key) for key in column]
+            for classes, values, column in zip(
+                self.classes, self.values, keys.T.tolist(), strict=True
+            )
+        ]
+        return np.array(columns, dtype=float).T.copy()
+
+
+def _effect(classes: np.ndarray, values: np.ndarray, key: int) -> float:
+    place = bisect_left(classes, key)
+    is_known = place < len(classes) and classes[place] == key
+    return values[place] if is_known else 0.0
 
 
 def fit_effects(

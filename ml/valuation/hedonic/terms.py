@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from ml.valuation.hedonic.columns import floats, known_floats
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,12 +38,15 @@ class Term:
     name: str
     part: Part
     shrinkage_sales: float
-    key: Callable[[_Traits], np.ndarray]
+    key: Callable[[Traits], np.ndarray]
 
 
 @dataclass(frozen=True)
-class _Traits:
-    """What the classes are made of, one entry a home; NaN where unknown."""
+class Traits:
+    """What the classes are made of, one entry a home; NaN where unknown.
+
+    An imputed floor or fee is unknown, and so is a year that is but a guess.
+    """
 
     latitude: np.ndarray
     longitude: np.ndarray
@@ -55,6 +60,25 @@ class _Traits:
     fee_log_ratio: np.ndarray
     street: np.ndarray
 
+    @classmethod
+    def of(cls, homes: pd.DataFrame) -> Traits:
+        """Read the columns of ``marts.sale_features``."""
+        area_m2 = floats(homes, "living_area_m2")
+        fee = known_floats(homes, "fee_sek_per_month")
+        return Traits(
+            latitude=floats(homes, "latitude"),
+            longitude=floats(homes, "longitude"),
+            log_area=np.log(area_m2),
+            rooms=floats(homes, "rooms").clip(0, 7),
+            floor=np.round(known_floats(homes, "floor")).clip(-1, 8),
+            year=_known_year(homes),
+            log_centre_m=np.log(floats(homes, "centre_distance_m").clip(300, 40_000)),
+            metro_m=floats(homes, "metro_distance_m").clip(0, 3_000),
+            log_fee_per_m2=np.log((fee / area_m2).clip(10, 200)),
+            fee_log_ratio=floats(homes, "fee_log_ratio").clip(-1.2, 1.2),
+            street=hashed(homes["street"]),
+        )
+
     def square(self, degrees: float) -> np.ndarray:
         """Squares of so many degrees of latitude, about as wide as they are high."""
         return _joined(
@@ -62,12 +86,15 @@ class _Traits:
         )
 
     def size(self, step: float) -> np.ndarray:
+        """Living areas, each so much larger than the last, as a log."""
         return _step(self.log_area, step)
 
     def centre(self, step: float) -> np.ndarray:
+        """Rings around the centre, each so much farther than the last, as a log."""
         return _step(self.log_centre_m, step)
 
     def decades(self, count: int) -> np.ndarray:
+        """Construction years, so many decades together."""
         return _step(self.year, 10 * count)
 
 
@@ -154,49 +181,24 @@ def class_keys(homes: pd.DataFrame) -> np.ndarray:
     homes
         Rows with the columns of ``marts.sale_features``.
     """
-    traits = _traits(homes)
+    return keys_of(Traits.of(homes))
+
+
+def keys_of(traits: Traits) -> np.ndarray:
+    """Class of each home (row) by each of ``TERMS`` (column), as int64."""
     return np.column_stack([term.key(traits) for term in TERMS])
-
-
-def _traits(homes: pd.DataFrame) -> _Traits:
-    return _Traits(
-        latitude=_numbers(homes, "latitude"),
-        longitude=_numbers(homes, "longitude"),
-        log_area=np.log(_numbers(homes, "living_area_m2")),
-        rooms=_numbers(homes, "rooms").clip(0, 7),
-        floor=np.round(_numbers(homes, "floor", unless="is_floor_imputed")).clip(-1, 8),
-        year=known_year(homes),
-        log_centre_m=np.log(_numbers(homes, "centre_distance_m").clip(300, 40_000)),
-        metro_m=_numbers(homes, "metro_distance_m").clip(0, 3_000),
-        log_fee_per_m2=log_fee_per_m2(homes),
-        fee_log_ratio=_numbers(homes, "fee_log_ratio").clip(-1.2, 1.2),
-        street=hashed(homes["street"]),
-    )
-
-
-def known_year(homes: pd.DataFrame) -> np.ndarray:
-    """Construction year of the house or of the nearest one; NaN where only guessed."""
-    is_guess = homes["construction_year_source"].isin(GUESSED_YEAR_SOURCES).to_numpy()
-    year = _numbers(homes, "construction_year").clip(1850, 2100)
-    return np.where(is_guess, np.nan, year)
-
-
-def log_fee_per_m2(homes: pd.DataFrame) -> np.ndarray:
-    """Log of the monthly fee in SEK per m²; NaN where the fee is imputed."""
-    fee = _numbers(homes, "fee_sek_per_month", unless="is_fee_sek_per_month_imputed")
-    return np.log((fee / _numbers(homes, "living_area_m2")).clip(10, 200))
-
-
-def _numbers(homes: pd.DataFrame, column: str, unless: str | None = None) -> np.ndarray:
-    values = homes[column].to_numpy(dtype=float, na_value=np.nan)
-    if unless is None:
-        return values
-    return np.where(homes[unless].fillna(True).astype(bool), np.nan, values)
 
 
 def hashed(names: pd.Series) -> np.ndarray:
     """Give names as numbers that are the same in every process."""
-    texts = names.astype(object).where(names.notna(), "").to_numpy()
+    texts = names.to_numpy(dtype=object, na_value="")
     # Some 40 bits: far fewer than two in a million streets would share one.
     is_many = len(texts) > FEW_NAMES
     return (pd.util.hash_array(texts, categorize=is_many) >> 24).astype(np.int64)
+
+
+def _known_year(homes: pd.DataFrame) -> np.ndarray:
+    """Construction year of the house or of the nearest one; NaN where only guessed."""
+    is_guess = homes["construction_year_source"].isin(GUESSED_YEAR_SOURCES).to_numpy()
+    year = floats(homes, "construction_year").clip(1850, 2100)
+    return np.where(is_guess, np.nan, year)
