@@ -302,9 +302,9 @@ def test_a_tampered_model_is_not_loaded(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     settings = publish_market(tmp_path / "data")
     register_model(settings, tmp_path)
-    booster = settings.registry_dir / "xgboost" / "1" / "model" / "booster.ubj"
+    booster = settings.registry_dir / "xgboost" / "1" / "model" / "xgboost.ubj"
     booster.write_bytes(booster.read_bytes() + b" ")
-    with pytest.raises(SlutprisError, match=r"booster\.ubj was changed"):
+    with pytest.raises(SlutprisError, match=r"xgboost\.ubj was changed"):
         Valuer(settings).value(request())
 
 
