@@ -246,7 +246,7 @@ def _frame(
             name: _series([values[n] for n in order], kinds[name])
             for name, values in columns.items()
         },
-        copy=False,
+        copy=True,
     )
 
 
