@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ml.valuation.boosted_model import BlendModel, PlainXGBoostModel, XGBoostMod
 from ml.valuation.described import described, described_sales
 from ml.valuation.features import MODES, Mode
 from ml.valuation.hedonic.hedonics import Hedonics
-from ml.valuation.hyperparameters import reviewed_parameters
+from ml.valuation.hyperparameters import PATH, reviewed_parameters
 from ml.valuation.metrics import evaluate
 from ml.valuation.models import MODELS, PriceModel, load_model, new_model
 from ml.valuation.seed_recipe import SeedRecipeModel
@@ -292,11 +293,12 @@ def test_model_of_another_kind_is_refused(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-def test_every_learner_has_reviewed_hyperparameters() -> None:
+def test_every_learner_has_hyperparameters_that_say_where_they_come_from() -> None:
     reviewed = reviewed_parameters()
 
     assert set(reviewed) == {"xgboost", "lightgbm"}
     assert all(each["num_boost_round"] >= 100 for each in reviewed.values())
+    assert json.loads(PATH.read_text(encoding="utf-8"))["provenance"]
 
 
 def test_autogluon_learns_saves_and_loads_in_seconds(

@@ -28,7 +28,7 @@ def is_imputed(frame: pd.DataFrame, name: str) -> np.ndarray:
     flags = frame[f"is_{name}_imputed"]
     if flags.dtype == np.bool_:
         return flags.to_numpy()
-    return flags.fillna(True).astype(bool).to_numpy()
+    return flags.to_numpy(dtype=bool, na_value=True)
 
 
 def known_floats(frame: pd.DataFrame, name: str) -> np.ndarray:
