@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE
 from rich.table import Table
 
-from ml.registry import ModelRegistry
+from ml.folder_registry import FolderRegistry
 from ml.valuation.backtest import results_tables
 from warehouse.serving import open_snapshot
 from warehouse.store import connect
@@ -63,7 +63,7 @@ def _show_models(settings: Settings, console: Console) -> None:
     )
     for table in results_tables(report["results"]):
         console.print(table)
-    registry = ModelRegistry(settings.registry_dir)
+    registry = FolderRegistry(settings.registry_dir)
     versions = [f"{name} v{registry.get(name).version}" for name in registry.names()]
     console.print(f"Registered: {', '.join(versions)}")
 

@@ -81,7 +81,7 @@ def prepare(_folder: Path, _argument: str) -> dict[str, float]:
 
 def register(folder: Path, name: str) -> dict[str, float]:
     """Train a model on the newest sales and register it, to be served."""
-    from ml.registry import ModelRegistry
+    from ml.folder_registry import FolderRegistry
     from ml.valuation.models import new_model
     from warehouse.settings import Settings
 
@@ -89,7 +89,7 @@ def register(folder: Path, name: str) -> dict[str, float]:
     sales = newest_sales(SERVED_ON_SALES)
     model_folder = folder / f"model-{name}"
     new_model(name, settings).fit(sales).save(model_folder)
-    ModelRegistry(settings.registry_dir).register(
+    FolderRegistry(settings.registry_dir).register(
         name,
         model_folder,
         metrics={},

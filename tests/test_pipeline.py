@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ml.registry import ModelRegistry
+from ml.folder_registry import FolderRegistry
 from ml.valuation.evaluation import COMPARED
 from warehouse.serving import open_snapshot
 from warehouse.settings import Settings
@@ -144,7 +144,7 @@ def test_listing_pages_were_read_and_windows_closed(
 def test_every_model_is_registered_and_verified(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    registry = ModelRegistry(settings_of(environment).registry_dir)
+    registry = FolderRegistry(settings_of(environment).registry_dir)
     assert registry.names() == REGISTERED
     for name in REGISTERED:
         assert registry.get(name).metrics["mape_pct"] < 30
@@ -190,6 +190,6 @@ def test_a_second_run_changes_no_count_and_trains_nothing(
     environment: dict[str, str], first_counts: dict[str, int]
 ) -> None:
     assert launch(environment) == first_counts
-    registry = ModelRegistry(settings_of(environment).registry_dir)
+    registry = FolderRegistry(settings_of(environment).registry_dir)
     versions = {name: len(registry.versions(name)) for name in REGISTERED}
     assert versions == dict.fromkeys(REGISTERED, 1)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_up_sales import SMALL, made_up_sales, write_marts
 
-from ml.registry import ModelRegistry
+from ml.folder_registry import FolderRegistry
 from ml.valuation import hyperparameters, registration
 from ml.valuation.models import load_model
 from ml.valuation.registration import code_fingerprint, ensure_registered
@@ -47,7 +47,7 @@ def test_nothing_is_trained_again_when_nothing_changed(
     assert (first.is_new, again.is_new) == (True, False)
     assert again.version.version == first.version.version == 1
     model = load_model(
-        ModelRegistry(settings.registry_dir).fetch(name, 1, settings.data / "m")
+        FolderRegistry(settings.registry_dir).fetch(name, 1, settings.data / "m")
     )
     assert model.name == name
     assert first.version.metrics["mape_pct"] < 30

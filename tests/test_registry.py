@@ -1,3 +1,5 @@
+"""The embedded registry: the contract, and what is its own."""
+
 from __future__ import annotations
 
 import json
@@ -8,59 +10,35 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from registry_contract import RegistryContract
+from registry_contract import register as register_in
 
-from ml.registry import ModelRegistry, RegistryError
+from ml.folder_registry import FolderRegistry
+from ml.registry import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 
-def model_folder(parent: Path, text: str = "weights") -> Path:
-    folder = parent / "trained"
-    (folder / "trees").mkdir(parents=True, exist_ok=True)
-    (folder / "model.json").write_text(json.dumps({"model": "tiny"}))
-    (folder / "trees" / "0.bin").write_text(text)
-    return folder
+class TestEmbedded(RegistryContract):
+    @pytest.fixture
+    def registry(self, tmp_path: Path) -> FolderRegistry:
+        return FolderRegistry(tmp_path / "registry")
 
 
-def register(root: Path, parent: Path, **metrics: float) -> int:
-    version = ModelRegistry(root).register(
-        "tiny",
-        model_folder(parent),
-        metrics=metrics,
-        lineage={
-            "git_commit": "abc",
-            "snapshot": "2026-11-23T10",
-            "parameters": {"n": 3},
-        },
-        input_schema={"rooms": "double", "street": "varchar"},
-        input_example={"rooms": 2, "street": "Sveavägen"},
-    )
-    return version.version
+def register(root: Path, parent: Path, text: str = "weights", **metrics: float) -> int:
+    parent.mkdir(parents=True, exist_ok=True)
+    registered = register_in(FolderRegistry(root), parent, text, **metrics)
+    return registered.version.version
 
 
-def test_a_registered_version_keeps_everything_beside_the_model(tmp_path: Path) -> None:
-    plot = tmp_path / "predicted.png"
-    plot.write_bytes(b"png")
-    registry = ModelRegistry(tmp_path / "registry")
-    registry.register(
-        "tiny",
-        model_folder(tmp_path),
-        metrics={"mape_pct": 7.5},
-        lineage={"git_commit": "abc"},
-        input_schema={"street": "varchar"},
-        input_example={"street": "Sveavägen"},
-        plots=[plot],
-    )
-    version = registry.get("tiny")
-    assert version.version == 1
-    assert version.metrics == {"mape_pct": 7.5}
-    assert version.lineage == {"git_commit": "abc"}
-    assert version.input_example == {"street": "Sveavägen"}
-    assert (version.folder / "plots" / "predicted.png").read_bytes() == b"png"
-    manifest = json.loads((version.folder / "manifest.json").read_text())
-    assert set(manifest) == {
+def test_a_version_is_a_folder_with_a_manifest_of_its_files(tmp_path: Path) -> None:
+    register(tmp_path / "registry", tmp_path)
+    registry = FolderRegistry(tmp_path / "registry")
+    folder = registry.folder("tiny", 1)
+    assert registry.plots(registry.get("tiny"))[0].read_bytes() == b"png"
+    assert set(json.loads((folder / "manifest.json").read_text())) == {
         "model/model.json",
         "model/trees/0.bin",
         "plots/predicted.png",
@@ -69,21 +47,24 @@ def test_a_registered_version_keeps_everything_beside_the_model(tmp_path: Path) 
 
 
 def test_eight_processes_registering_at_once_get_eight_versions(tmp_path: Path) -> None:
-    for number in range(8):
-        model_folder(tmp_path / str(number), text=f"weights {number}")
+    arguments = [
+        (tmp_path / "registry", tmp_path / str(number), f"weights {number}")
+        for number in range(24)
+    ]
     with multiprocessing.get_context("spawn").Pool(8) as pool:
-        arguments = [(tmp_path / "registry", tmp_path / str(n)) for n in range(8)]
-        numbers = pool.starmap(register, arguments * 3)
+        numbers = pool.starmap(register, arguments)
     assert sorted(numbers) == list(range(1, 25))
-    registry = ModelRegistry(tmp_path / "registry")
+    registry = FolderRegistry(tmp_path / "registry")
     for version in registry.versions("tiny"):
         registry.fetch("tiny", version.version, tmp_path / f"copy-{version.version}")
     assert list((tmp_path / "registry" / "tiny").glob(".staging-*")) == []
 
 
 def register_forever(root: Path, parent: Path) -> None:
+    number = 0
     while True:
-        register(root, parent)
+        number += 1
+        register(root, parent, f"weights {number}")
 
 
 def test_a_killed_registration_leaves_only_whole_versions(tmp_path: Path) -> None:
@@ -91,8 +72,8 @@ def test_a_killed_registration_leaves_only_whole_versions(tmp_path: Path) -> Non
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=register_forever, args=(root, tmp_path / "one"))
     process.start()
-    registry = ModelRegistry(root)
-    while len(registry._numbers("tiny")) < 5:
+    registry = FolderRegistry(root)
+    while len(registry.numbers("tiny")) < 5:
         time.sleep(0.01)
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
@@ -109,7 +90,7 @@ def test_a_staging_folder_is_no_version_and_goes_when_stale(tmp_path: Path) -> N
         (folder / "model").mkdir(parents=True)
     long_ago = time.time() - 3 * 24 * 3600
     os.utime(stale, (long_ago, long_ago))
-    assert ModelRegistry(root).names() == []
+    assert FolderRegistry(root).names() == []
     assert register(root, tmp_path) == 1
     assert not stale.exists()
     assert young.exists()
@@ -152,77 +133,28 @@ def test_a_version_that_was_tampered_with_is_not_fetched(
     register(root, tmp_path, mape_pct=7.5)
     said = tamper(root / "tiny" / "1")
     with pytest.raises(RegistryError, match=said):
-        ModelRegistry(root).fetch("tiny", 1, tmp_path / "copy")
+        FolderRegistry(root).fetch("tiny", 1, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
     assert list(tmp_path.glob(".staging-*")) == []
 
 
-def test_a_fetched_folder_equals_the_registered_one(tmp_path: Path) -> None:
-    root = tmp_path / "registry"
-    register(root, tmp_path)
-    copy = ModelRegistry(root).fetch("tiny", 1, tmp_path / "deep" / "copy")
-    assert (copy / "trees" / "0.bin").read_text() == "weights"
-    assert sorted(path.name for path in copy.iterdir()) == ["model.json", "trees"]
+def test_a_version_of_another_registry_keeps_its_number(tmp_path: Path) -> None:
+    register(tmp_path / "theirs", tmp_path)
+    theirs = FolderRegistry(tmp_path / "theirs")
+    ours = FolderRegistry(tmp_path / "ours")
+    adopted = ours.adopt(theirs.folder("tiny", 1), "tiny", 5)
+    assert (adopted.version, ours.numbers("tiny")) == (5, [5])
+    register(tmp_path / "theirs", tmp_path, "other")
+    tamper_change(theirs.folder("tiny", 1))
+    with pytest.raises(RegistryError, match="was changed"):
+        ours.adopt(theirs.folder("tiny", 1), "tiny", 6)
+    assert ours.numbers("tiny") == [5]
 
 
-def test_fetching_into_a_folder_with_files_is_refused(tmp_path: Path) -> None:
+def test_a_version_of_before_content_digests_is_still_read(tmp_path: Path) -> None:
     register(tmp_path / "registry", tmp_path)
-    (tmp_path / "copy").mkdir()
-    (tmp_path / "copy" / "mine.txt").write_text("keep me")
-    with pytest.raises(RegistryError, match="not empty"):
-        ModelRegistry(tmp_path / "registry").fetch("tiny", 1, tmp_path / "copy")
-    assert (tmp_path / "copy" / "mine.txt").read_text() == "keep me"
-
-
-def test_best_takes_the_least_or_greatest_and_the_newest_of_equals(
-    tmp_path: Path,
-) -> None:
-    root = tmp_path / "registry"
-    for mape in (7.0, 5.0, 9.0, 5.0):
-        register(root, tmp_path, mape_pct=mape)
-    register(root, tmp_path, r2=0.9)
-    registry = ModelRegistry(root)
-    assert registry.best("tiny", "mape_pct", "min").version == 4
-    assert registry.best("tiny", "mape_pct", "max").version == 3
-
-
-def test_best_by_an_absent_metric_says_which_there_are(tmp_path: Path) -> None:
-    register(tmp_path / "registry", tmp_path, mape_pct=7.0)
-    with pytest.raises(RegistryError, match=r"'mdape_pct'.*kept: mape_pct"):
-        ModelRegistry(tmp_path / "registry").best("tiny", "mdape_pct", "min")
-
-
-@pytest.mark.parametrize("name", ["../tiny", "a/b", ".hidden", "", "Tiny", "1", "a\n"])
-def test_a_name_that_is_a_path_or_odd_is_refused(tmp_path: Path, name: str) -> None:
-    registry = ModelRegistry(tmp_path / "registry")
-    with pytest.raises(RegistryError, match="not a model name"):
-        registry.get(name)
-    assert not (tmp_path / "registry").exists()
-
-
-def test_an_unknown_model_or_version_is_named(tmp_path: Path) -> None:
-    registry = ModelRegistry(tmp_path / "registry")
-    with pytest.raises(RegistryError, match=r"no model 'tiny'.*registered: none"):
-        registry.get("tiny")
-    register(tmp_path / "registry", tmp_path)
-    with pytest.raises(RegistryError, match="no version 7; it has 1"):
-        registry.get("tiny", 7)
-
-
-def test_an_empty_model_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(RegistryError, match="holds no model files"):
-        ModelRegistry(tmp_path / "registry").register(
-            "tiny",
-            tmp_path / "empty",
-            metrics={},
-            lineage={},
-            input_schema={},
-            input_example={},
-        )
-
-
-def test_a_metric_that_is_not_a_number_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match="'mape_pct' is NaN"):
-        register(tmp_path / "registry", tmp_path, mape_pct=float("nan"))
-    assert ModelRegistry(tmp_path / "registry").versions("tiny") == []
+    path = tmp_path / "registry" / "tiny" / "1" / "version.json"
+    record = json.loads(path.read_text())
+    del record["content_sha256"]
+    path.write_text(json.dumps(record))
+    assert FolderRegistry(tmp_path / "registry").get("tiny").content_sha256 == ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pandas as pd
 
-from ml.registry import ModelRegistry
+from ml.folder_registry import FolderRegistry
 from ml.valuation.described import read_described_sales
 from ml.valuation.features import HISTORY_FEATURES, SURROUNDINGS
 from ml.valuation.models import XGBoostModel
@@ -202,7 +202,7 @@ def register_model(
     with duckdb.connect(str(settings.warehouse_path)) as connection:
         sales = read_described_sales(connection, settings)
     model.fit(sales.tail(sale_count or len(sales))).save(workspace / model.name)
-    ModelRegistry(settings.registry_dir).register(
+    FolderRegistry(settings.registry_dir).register(
         registered_name(model.name, model.mode),
         workspace / model.name,
         metrics={"mdape_pct": 5.0, "mape_pct": 6.0, **metrics},

@@ -5,6 +5,7 @@ from pydantic import Field
 
 from dagster_assets.defs.transform import mart
 from dagster_assets.plots import image_metadata
+from ml.folder_registry import FolderRegistry
 from ml.valuation.described import read_described_sales
 from ml.valuation.evaluation import ensure_backtest
 from ml.valuation.features import MARKET_LEVEL, Mode
@@ -22,7 +23,7 @@ DESCRIPTIONS = {
 }
 """The models that are served or kept; others are fitted for a backtest alone."""
 LISTED = " For homes with an asking price."
-SHOWN_METRICS = ("mape_pct", "mdape_pct", "within_10_pct", "bias_pct", "mae_sek")
+SHOWN_METRICS = ("mape_pct", "mdape_pct", "within_ten_pct", "bias_pct", "mae_sek")
 
 
 @dg.asset(
@@ -60,10 +61,11 @@ def model_asset(name: str, mode: Mode = "before_listing") -> dg.AssetsDefinition
         kinds={"python", "autogluon" if name == "autogluon" else "xgboost"},
     )
     def registered_model() -> dg.MaterializeResult:
+        settings = Settings()
         with connect(read_only=True) as connection:
-            registration = ensure_registered(name, connection, Settings(), mode=mode)
+            registration = ensure_registered(name, connection, settings, mode=mode)
         version = registration.version
-        plots = [version.folder / "plots" / name for name in version.plots]
+        plots = FolderRegistry(settings.registry_dir).plots(version)
         return dg.MaterializeResult(
             metadata={
                 **{key: round(version.metrics[key], 2) for key in SHOWN_METRICS},

@@ -17,7 +17,7 @@ import param
 
 from ml.dashboards.charts import Spot
 from ml.dashboards.theme import NBSP, plain
-from ml.registry import ModelRegistry, ModelVersion
+from ml.folder_registry import FolderRegistry
 from ml.valuation.places import AddressNotFoundError, Place
 from ml.valuation.request import (
     FieldProblem,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ml.dashboards.charts import Point
+    from ml.registry import ModelVersion
     from warehouse.serving import Manifest
     from warehouse.settings import Settings
 
@@ -171,7 +172,7 @@ def warm_valuer(settings: Settings) -> Valuer:
     SlutprisError
         When nothing is published, or no model is registered.
     """
-    registry = ModelRegistry(settings.registry_dir)
+    registry = FolderRegistry(settings.registry_dir)
     snapshot_id = current_snapshot_id(settings.serving_dir)
     newest = [registry.versions(name)[-1] for name in registry.names()]
     models = tuple(f"{version.name} {version.version}" for version in newest)
@@ -182,7 +183,7 @@ def warm_valuer(settings: Settings) -> Valuer:
 
 def registered_models(settings: Settings) -> list[str]:
     """Name the models a visitor can choose."""
-    registered = ModelRegistry(settings.registry_dir).names()
+    registered = FolderRegistry(settings.registry_dir).names()
     return [name for name in get_args(ModelName) if name in registered]
 
 
@@ -353,6 +354,6 @@ def system_state(settings: Settings) -> SystemState:
         ).fetchall()
         index = price_index(connection)
         manifest = snapshot.manifest
-    registry = ModelRegistry(settings.registry_dir)
+    registry = FolderRegistry(settings.registry_dir)
     models = [registry.get(name) for name in registry.names()]
     return SystemState(manifest, index, sales_per_month, rejected, models)

@@ -13,16 +13,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ml.registry import ModelRegistry, ModelVersion
+from ml.folder_registry import FolderRegistry
 from ml.valuation.backtest import fingerprint, git_commit
 from ml.valuation.described import read_described_sales
 from ml.valuation.features import FEATURES, KNOWN_FACTS
 from ml.valuation.training import check_enough, train
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import duckdb
     import pandas as pd
 
+    from ml.registry import ModelVersion
     from ml.valuation.features import Mode
     from warehouse.settings import Settings
 
@@ -45,6 +48,16 @@ MODEL_CODE = (
 )
 """The files of this folder that decide what a trained model is."""
 
+REGISTERED_METRICS = {
+    "within_5_pct": "within_five_pct",
+    "within_10_pct": "within_ten_pct",
+    "within_20_pct": "within_twenty_pct",
+    "p95_ape_pct": "worst_twentieth_ape_pct",
+    "residual_log_p05": "residual_log_low",
+    "residual_log_p95": "residual_log_high",
+}
+"""Metrics that a registry knows by another name: one within which no digit stands."""
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -57,6 +70,13 @@ class Registration:
 def registered_name(name: str, mode: Mode) -> str:
     """Name a model as the registry does: the two modes are two models."""
     return f"{name}_listed" if mode == "listed" else name
+
+
+def registered_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Give metrics the names that every registry takes and gives back."""
+    return {
+        REGISTERED_METRICS.get(name, name): value for name, value in metrics.items()
+    }
 
 
 def ensure_registered(
@@ -75,7 +95,7 @@ def ensure_registered(
     """
     sales = read_described_sales(connection, settings)
     check_enough(sales)
-    registry = ModelRegistry(settings.registry_dir)
+    registry = FolderRegistry(settings.registry_dir)
     lineage = lineage_of(name, sales, settings)
     for version in registry.versions(registered_name(name, mode))[-1:]:
         if version.lineage["inputs"] == lineage["inputs"]:
@@ -128,7 +148,7 @@ def _trained(
     mode: Mode,
     sales: pd.DataFrame,
     settings: Settings,
-    registry: ModelRegistry,
+    registry: FolderRegistry,
     lineage: dict[str, Any],
 ) -> ModelVersion:
     with TemporaryDirectory(prefix="slutpris-train-") as scratch:
@@ -136,12 +156,13 @@ def _trained(
         trained = train(name, sales, settings, plots_dir=folder / "plots", mode=mode)
         (folder / "model").mkdir()
         trained.model.save(folder / "model")
-        return registry.register(
+        registered = registry.register(
             registered_name(name, mode),
             folder / "model",
-            metrics=trained.metrics,
+            metrics=registered_metrics(trained.metrics),
             lineage=lineage,
             input_schema={key: str(sales[key].dtype) for key in read_columns()},
             input_example=example(sales),
             plots=trained.plots,
         )
+    return registered.version
