@@ -31,7 +31,7 @@ STAGES = (
     Stage("Build the warehouse", ("seeds", "staging", "intermediate", "marts")),
     Stage("Train", ("features", "models")),
     Stage("Compare", ("evaluation",)),
-    Stage("Publish", ("publishing",)),
+    Stage("Publish", ("serving", "publishing")),
 )
 
 

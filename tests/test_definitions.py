@@ -21,6 +21,7 @@ GROUPS = {
     "models",
     "evaluation",
     "publishing",
+    "serving",
 }
 MAIN_FLOW = [
     "raw/sale_cards",

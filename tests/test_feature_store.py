@@ -1,186 +1,92 @@
+"""The embedded feature store: the contract, and what is its own."""
+
 from __future__ import annotations
 
-from datetime import date, datetime
+import multiprocessing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
 import pytest
+from feature_store_contract import FLOWERS, FeatureStoreContract, flowers
 
-from ml.feature_store import DuckDBFeatureStore, FeatureStoreError
+from ml.embedded_feature_store import EmbeddedFeatureStore
+from ml.feature_groups import Feature, FeatureGroupSpec, FeatureStoreError
+from ml.file_lock import LockedError, file_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from duckdb import DuckDBPyConnection as Connection
 
-FLOWERS = """
-    select * from (values
-        (1, date '2026-01-05', 1.5, 'setosa'),
-        (2, date '2026-02-05', 4.5, null),
-        (3, date '2026-03-05', 6.0, 'virginica')
-    ) as flowers (flower_id, measured_date, petal_cm, species)
-"""
+class TestEmbedded(FeatureStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> EmbeddedFeatureStore:
+        return EmbeddedFeatureStore(tmp_path / "features.duckdb")
 
 
-@pytest.fixture
-def source() -> Connection:
-    return duckdb.connect()
+def write_one(path: Path, flower_id: int) -> None:
+    row = flowers().slice(0, 1).set_column(0, "flower_id", pa.array([flower_id]))
+    EmbeddedFeatureStore(path).write(FLOWERS, row)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> DuckDBFeatureStore:
-    return DuckDBFeatureStore(tmp_path / "features.duckdb")
+def test_processes_that_write_at_once_take_turns(tmp_path: Path) -> None:
+    path = tmp_path / "features.duckdb"
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        pool.starmap(write_one, [(path, number) for number in range(1, 7)])
+    read = EmbeddedFeatureStore(path).read("flowers", 1)
+    assert read["flower_id"].to_pylist() == [1, 2, 3, 4, 5, 6]
 
 
-def push(
-    store: DuckDBFeatureStore,
-    source: Connection,
-    query: str = FLOWERS,
-    version: int = 1,
-    primary_key: tuple[str, ...] = ("flower_id",),
-    event_time: str = "measured_date",
-) -> int:
-    return store.push(
-        "flowers",
-        version,
-        source,
-        query,
-        primary_key=primary_key,
-        event_time=event_time,
-    )
+def test_a_lock_that_is_not_let_go_says_who_holds_it(tmp_path: Path) -> None:
+    with (
+        file_lock(tmp_path / "lock", 0),
+        pytest.raises(LockedError, match=r"process \d+ holds"),
+        file_lock(tmp_path / "lock", 0.1),
+    ):
+        pass
 
 
-def test_pushed_rows_are_read_back_as_they_were(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    assert push(store, source) == 3
-    rows = store.read("flowers", 1)
-    assert rows["petal_cm"].tolist() == [1.5, 4.5, 6.0]
-    assert rows["species"].isna().tolist() == [False, True, False]
-
-
-def test_pushing_the_same_rows_twice_changes_nothing(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    push(store, source)
-    before = store.read("flowers", 1)
-    push(store, source)
-    assert store.read("flowers", 1).equals(before)
-
-
-def test_a_pushed_row_replaces_the_one_with_its_key(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    push(store, source)
-    mended = f"select * replace (5.5 as petal_cm) from ({FLOWERS}) where flower_id = 2"
-    push(store, source, mended)
-    assert store.read("flowers", 1)["petal_cm"].tolist() == [1.5, 5.5, 6.0]
-
-
-def test_reading_as_of_a_date_leaves_out_later_rows(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    push(store, source)
-    known = store.read("flowers", 1, as_of=date(2026, 2, 5))
-    assert known["flower_id"].tolist() == [1, 2]
-    known = store.read("flowers", 1, as_of=datetime(2026, 2, 4, 23, 59))
-    assert known["flower_id"].tolist() == [1]
+def test_reading_before_the_first_write_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "features.duckdb"
+    with pytest.raises(FeatureStoreError, match="write a feature group first"):
+        EmbeddedFeatureStore(path).read("flowers", 1)
+    assert not path.exists()
+    with duckdb.connect(str(path)) as older_layout:
+        older_layout.execute("create table feature_groups (name varchar)")
+    with pytest.raises(FeatureStoreError, match="write a feature group first"):
+        EmbeddedFeatureStore(path).read("flowers", 1)
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    "name", ["Flowers", "a b", 'x"; drop table y', "", "1a", "a-b"]
+)
+def test_a_name_that_is_not_plain_is_refused(name: str) -> None:
+    with pytest.raises(FeatureStoreError, match="no name of a feature group"):
+        replace(FLOWERS, name=name)
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
     [
-        (f"select *, 1 as sepal_cm from ({FLOWERS})", "sepal_cm is new"),
-        (f"select * exclude species from ({FLOWERS})", "species is gone"),
+        ((Feature("species", "string"),), "strings, and only they, have a max_length"),
+        ((Feature("count", "bigint", 3),), "strings, and only they, have a max_length"),
+        ((Feature("x", "decimal"),), "has the type 'decimal'"),  # ty: ignore[invalid-argument-type]
+        ((Feature("X", "double"),), "'X' is no feature name"),
+        ((Feature("flower_id", "bigint"),) * 2, "flower_id occurs twice"),
+        ((Feature("flower_id", "bigint"),), "must be different columns"),
         (
-            f"select * replace (petal_cm::integer as petal_cm) from ({FLOWERS})",
-            "petal_cm was DECIMAL.* and is INTEGER",
+            (Feature("flower_id", "double"), Feature("measured_date", "date")),
+            "flower_id is not",
+        ),
+        (
+            (Feature("flower_id", "bigint"), Feature("measured_date", "bigint")),
+            "measured_date is not",
         ),
     ],
 )
-def test_another_schema_needs_a_new_version(
-    store: DuckDBFeatureStore, source: Connection, query: str, said: str
+def test_a_group_that_a_store_could_not_keep_is_refused(
+    features: tuple[Feature, ...], said: str
 ) -> None:
-    push(store, source)
-    with pytest.raises(FeatureStoreError, match=rf"{said}.*as version 2"):
-        push(store, source, query)
-    assert len(store.read("flowers", 1)) == 3
-    assert push(store, source, query, version=2) == 3
-
-
-def test_another_order_of_columns_is_the_same_schema(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    push(store, source)
-    push(store, source, f"select species, * exclude species from ({FLOWERS})")
-    assert store.read("flowers", 1)["petal_cm"].tolist() == [1.5, 4.5, 6.0]
-
-
-def test_another_key_or_event_time_needs_a_new_version(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    push(store, source)
-    with pytest.raises(FeatureStoreError, match=r"key was \['flower_id'\]"):
-        push(store, source, primary_key=("flower_id", "measured_date"))
-
-
-def test_a_key_that_occurs_twice_is_refused_and_nothing_is_kept(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    with pytest.raises(FeatureStoreError, match=r"\(1,\) occurs 3 time"):
-        push(store, source, f"select * replace (1 as flower_id) from ({FLOWERS})")
-    assert store.groups() == []
-
-
-def test_a_null_in_the_key_is_refused(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    with pytest.raises(FeatureStoreError, match="must be present and unique"):
-        push(store, source, primary_key=("species",))
-
-
-def test_a_column_the_query_lacks_is_named(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    with pytest.raises(FeatureStoreError, match=r"no column petal_m.*flower_id"):
-        push(store, source, primary_key=("petal_m",))
-
-
-def test_groups_are_listed_with_rows_and_latest_event_time(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    assert store.groups() == []
-    push(store, source)
-    push(store, source, f"select *, 1 as cm from ({FLOWERS}) limit 2", version=2)
-    listed = [
-        (g.name, g.version, g.row_count, g.latest_event_time) for g in store.groups()
-    ]
-    assert listed == [
-        ("flowers", 1, 3, date(2026, 3, 5)),
-        ("flowers", 2, 2, date(2026, 2, 5)),
-    ]
-
-
-def test_an_unknown_group_says_what_to_do(
-    store: DuckDBFeatureStore, source: Connection
-) -> None:
-    with pytest.raises(FeatureStoreError, match="no feature store"):
-        store.read("flowers", 1)
-    push(store, source)
-    with pytest.raises(FeatureStoreError, match="no group 'trees' version 1; push"):
-        store.read("trees", 1)
-
-
-@pytest.mark.parametrize("name", ["Flowers", "a b", 'x"; drop table y', "", "1a"])
-def test_a_name_that_is_not_plain_is_refused(
-    store: DuckDBFeatureStore, source: Connection, name: str
-) -> None:
-    with pytest.raises(FeatureStoreError, match="no feature group"):
-        store.push(
-            name,
-            1,
-            source,
-            FLOWERS,
-            primary_key=["flower_id"],
-            event_time="measured_date",
-        )
+    with pytest.raises(FeatureStoreError, match=said):
+        FeatureGroupSpec("flowers", 1, "", ("flower_id",), "measured_date", features)

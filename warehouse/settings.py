@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse.errors import SlutprisError
@@ -78,6 +78,53 @@ class Settings(BaseSettings):
     ] = 180
     """Days after a valuation within which a sale is taken to judge it."""
 
+    feature_backend: Annotated[
+        Literal["embedded", "hopsworks"], Field(alias="FEATURE_BACKEND")
+    ] = "embedded"
+    """Where features and models are published to: files in the data folder, or a
+    Hopsworks cluster, which then needs the settings below."""
+
+    hopsworks_host: Annotated[str, Field(alias="HOPSWORKS_HOST")] = ""
+    """The cluster's host name, without scheme and port."""
+
+    hopsworks_port: Annotated[int, Field(alias="HOPSWORKS_PORT", ge=1, le=65535)] = 443
+    """The port of the cluster's REST interface (HTTPS)."""
+
+    hopsworks_project: Annotated[str, Field(alias="HOPSWORKS_PROJECT")] = ""
+    """The project in the cluster that everything is published to."""
+
+    hopsworks_api_key: Annotated[SecretStr, Field(alias="HOPSWORKS_API_KEY")] = (
+        SecretStr("")
+    )
+    """An API key of that project; never written anywhere."""
+
+    hopsworks_trust_store_path: Annotated[
+        Path | None, Field(alias="HOPSWORKS_TRUST_STORE_PATH")
+    ] = None
+    """A PEM file of the authorities that sign the cluster's certificate; the system's
+    when not set. The certificate is always verified."""
+
+    hopsworks_write_mode: Annotated[
+        Literal["delta", "stream"], Field(alias="HOPSWORKS_WRITE_MODE")
+    ] = "delta"
+    """How rows get there: straight into the Delta table (needs the cluster's name and
+    data nodes), or through Kafka and a job (needs its brokers)."""
+
+    hopsworks_deadline_s: Annotated[
+        float, Field(alias="HOPSWORKS_DEADLINE_S", gt=0)
+    ] = 120
+    """Seconds a question to the cluster may take in all: login, repeats and answer."""
+
+    hopsworks_transfer_deadline_s: Annotated[
+        float, Field(alias="HOPSWORKS_TRANSFER_DEADLINE_S", gt=0)
+    ] = 1800
+    """Seconds that moving rows, files or a model may take in all."""
+
+    hopsworks_lock_wait_s: Annotated[
+        float, Field(alias="HOPSWORKS_LOCK_WAIT_S", ge=0)
+    ] = 300
+    """Seconds to wait for another publisher to the same project."""
+
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - as its base
         try:
             super().__init__(**values)
@@ -108,6 +155,21 @@ class Settings(BaseSettings):
     def feature_store_path(self) -> Path:
         """The embedded feature store, a DuckDB file of its own."""
         return self.data / "feature_store.duckdb"
+
+    @property
+    def fetched_models_dir(self) -> Path:
+        """Verified copies of models fetched from the cluster, a registry like ours."""
+        return self.data / "models_fetched"
+
+    @property
+    def shared_files_dir(self) -> Path:
+        """Files published by name, when the backend is embedded."""
+        return self.data / "shared_files"
+
+    @property
+    def hopsworks_dir(self) -> Path:
+        """The lock that this machine's publishers to Hopsworks take turns by."""
+        return self.data / "hopsworks"
 
     @property
     def nominatim_cache_path(self) -> Path:

@@ -1,69 +1,123 @@
-"""What the world outside the warehouse reads: the feature store and the snapshot."""
+"""What the world outside is given: features, raw sales and models, each with a receipt.
+
+Downstream of everything else: when the backend cannot be reached, only what is here
+fails, and the next run publishes what this one could not.
+"""
+
+from typing import Any, get_args
 
 import dagster as dg
 
-from dagster_assets.defs.transform import mart
-from ml.feature_store import DuckDBFeatureStore
-from warehouse.serving import publish
+from dagster_assets.backend import PublishingBackend
+from dagster_assets.defs.serving import SNAPSHOT
+from ml.feature_store import Receipt
+from ml.folder_registry import FolderRegistry
+from ml.registry import Registered
+from ml.valuation.features import MODES
+from ml.valuation.publishing import (
+    publish_features,
+    publish_model,
+    publish_raw_sales,
+    publish_view,
+)
+from ml.valuation.registration import registered_name
+from ml.valuation.request import ModelName
 from warehouse.settings import Settings
 from warehouse.store import connect
 
-FEATURE_GROUP = "sale_features"
-FEATURE_GROUP_VERSION = 2
-
-
-@dg.asset(
-    key=["feature_store", FEATURE_GROUP],
-    deps=[mart("sale_features")],
-    group_name="publishing",
-    kinds={"duckdb"},
+SERVED = tuple(
+    registered_name(name, mode) for name in get_args(ModelName) for mode in MODES
 )
-def published_features() -> dg.MaterializeResult:
+ALL_ELSE = [
+    SNAPSHOT,
+    dg.AssetKey(["reports", "backtest"]),
+    dg.AssetKey(["reports", "forward_log"]),
+    dg.AssetKey(["models", "seed_recipe"]),
+    *(dg.AssetKey(["models", name]) for name in SERVED),
+]
+FEATURES = dg.AssetKey(["feature_store", "apartment_features"])
+KINDS = {"python", "parquet"}
+
+
+@dg.asset(key=FEATURES, deps=ALL_ELSE, group_name="publishing", kinds=KINDS)
+def published_features(backend: PublishingBackend) -> dg.MaterializeResult:
     """Features of every accepted sale, in the feature store; one row per sale."""
-    settings = Settings()
-    store = DuckDBFeatureStore(settings.feature_store_path)
     with connect(read_only=True) as connection:
-        row_count = store.push(
-            FEATURE_GROUP,
-            FEATURE_GROUP_VERSION,
-            connection,
-            "select * from marts.sale_features",
-            primary_key=["sale_id"],
-            event_time="sold_date",
-        )
-    return dg.MaterializeResult(
-        metadata={"dagster/row_count": row_count, "version": FEATURE_GROUP_VERSION}
-    )
+        receipt = publish_features(connection, backend.open().feature_store)
+    return dg.MaterializeResult(metadata=_receipt(receipt))
 
 
 @dg.asset(
-    key=["serving", "snapshot"],
-    deps=[
-        mart(name)
-        for name in (
-            "sales",
-            "rejected_sales",
-            "price_index",
-            "district_price_index",
-            "duplicate_sales",
-            "sale_features",
-            "sale_comparables",
-            "sale_changes",
-            "places",
-        )
-    ],
+    key=["feature_store", "raw_sales"],
+    deps=ALL_ELSE,
     group_name="publishing",
-    kinds={"parquet"},
+    kinds=KINDS,
 )
-def published_snapshot() -> dg.MaterializeResult:
-    """The marts as the dashboards read them: made visible by one atomic rename."""
+def published_raw_sales(backend: PublishingBackend) -> dg.MaterializeResult:
+    """Sales as pages and files said them, as a feature group and as a shared file."""
+    opened = backend.open()
     with connect(read_only=True) as connection:
-        snapshot = publish(connection, Settings().serving_dir)
-    row_counts = {table.name: table.row_count for table in snapshot.manifest.tables}
+        receipt, file = publish_raw_sales(
+            connection, opened.feature_store, opened.shared_files
+        )
+    of_file = {f"file_{key}": value for key, value in vars(file).items()}
+    return dg.MaterializeResult(metadata=_receipt(receipt) | of_file)
+
+
+@dg.asset(
+    key=["feature_store", "apartments"],
+    deps=[FEATURES],
+    group_name="publishing",
+    kinds={"python"},
+)
+def published_view(backend: PublishingBackend) -> dg.MaterializeResult:
+    """The feature view that models learn from: features of a sale, and its price."""
+    view = publish_view(backend.open().feature_store)
     return dg.MaterializeResult(
         metadata={
-            "snapshot_id": snapshot.snapshot_id,
-            "tables": len(row_counts),
-            "dagster/row_count": row_counts["sales"],
+            "version": view.version,
+            "features": len(view.features),
+            "labels": ", ".join(view.labels),
+            "group": f"{view.group} {view.group_version}",
         }
     )
+
+
+def published_model(name: str) -> dg.AssetsDefinition:
+    """The asset of one served model in the registry that is published to."""
+
+    @dg.asset(
+        key=["model_registry", name],
+        description=f"The newest version of {name}, in the registry published to.",
+        deps=ALL_ELSE,
+        group_name="publishing",
+        kinds={"python"},
+    )
+    def registered_model(backend: PublishingBackend) -> dg.MaterializeResult:
+        own = FolderRegistry(Settings().registry_dir)
+        registered = publish_model(name, own, backend.open().model_registry)
+        return dg.MaterializeResult(metadata=_registered(registered))
+
+    return registered_model
+
+
+xgboost_published = published_model("xgboost")
+xgboost_listed_published = published_model("xgboost_listed")
+autogluon_published = published_model("autogluon")
+autogluon_listed_published = published_model("autogluon_listed")
+blend_published = published_model("blend")
+blend_listed_published = published_model("blend_listed")
+
+
+def _receipt(receipt: Receipt) -> dict[str, Any]:
+    return receipt.metadata() | {"dagster/row_count": receipt.row_count}
+
+
+def _registered(registered: Registered) -> dict[str, Any]:
+    return {
+        "backend": registered.backend,
+        "version": registered.version.version,
+        "skipped": not registered.is_new,
+        "byte_count": registered.byte_count,
+        "content_sha256": registered.version.content_sha256,
+    }

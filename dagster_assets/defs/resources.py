@@ -3,6 +3,7 @@
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
+from dagster_assets.backend import PublishingBackend
 from dagster_assets.defs.transform import DBT, dbt_project
 
 
@@ -10,6 +11,9 @@ from dagster_assets.defs.transform import DBT, dbt_project
 def resources() -> dg.Definitions:
     """Run in one process: DuckDB has one writer, so steps never run side by side."""
     return dg.Definitions(
-        resources={"dbt": DbtCliResource(project_dir=dbt_project, dbt_executable=DBT)},
+        resources={
+            "dbt": DbtCliResource(project_dir=dbt_project, dbt_executable=DBT),
+            "backend": PublishingBackend(),
+        },
         executor=dg.in_process_executor,
     )
