@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING
 
 from ml.embedded_feature_store import EmbeddedFeatureStore
 from ml.folder_registry import FolderRegistry
+from ml.hopsworks.address import ClusterAddress
+from ml.hopsworks.cluster import Cluster
+from ml.hopsworks.feature_store import HopsworksFeatureStore
+from ml.hopsworks.registry import HopsworksRegistry
+from ml.hopsworks.shared_files import HopsworksFiles
 from ml.shared_files import FolderFiles
 
 if TYPE_CHECKING:
@@ -41,7 +46,18 @@ def open_backend(settings: Settings) -> Generator[Backend]:
     SlutprisError
         When a setting that it needs is missing.
     """
-    yield embedded_backend(settings)
+    if settings.feature_backend == "embedded":
+        yield embedded_backend(settings)
+        return
+    cluster = Cluster(ClusterAddress.from_settings(settings))
+    try:
+        yield Backend(
+            HopsworksFeatureStore(cluster),
+            HopsworksRegistry(cluster),
+            HopsworksFiles(cluster),
+        )
+    finally:
+        cluster.close()
 
 
 def embedded_backend(settings: Settings) -> Backend:

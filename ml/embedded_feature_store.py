@@ -138,7 +138,7 @@ class EmbeddedFeatureStore:
             rows = store.execute(
                 "select definition from stored_groups order by name, version"
             ).fetchall()
-        return [_described(_spec(row[0])) for row in rows]
+        return [_spec(row[0]).described() for row in rows]
 
     def commits(self, name: str, version: int) -> list[Commit]:
         """Give the writes to a group that changed it, newest first."""
@@ -156,7 +156,7 @@ class EmbeddedFeatureStore:
         """Make a view; one that is there must say the same."""
         with self._open() as store:
             check_view(
-                view, _described(self._group(store, view.group, view.group_version))
+                view, self._group(store, view.group, view.group_version).described()
             )
             stored = _definition(store, "feature_views", view.name, view.version)
             if stored is None:
@@ -186,7 +186,7 @@ class EmbeddedFeatureStore:
                 )
             view = _view(stored)
             spec = self._group(store, view.group, view.group_version)
-        columns = view_columns(view, _described(spec), with_labels=with_labels)
+        columns = view_columns(view, spec.described(), with_labels=with_labels)
         return self.read(
             view.group, view.group_version, columns=columns, start=start, end=end
         )
@@ -244,7 +244,7 @@ def _is_written(store: duckdb.DuckDBPyConnection, batch: Batch) -> bool:
     if stored is None:
         _create_group(store, spec)
         return False
-    difference = changed_group(spec, _described(_spec(stored)))
+    difference = changed_group(spec, _spec(stored).described())
     if difference is not None:
         raise difference
     last = store.execute(
@@ -330,17 +330,6 @@ def _view(definition: str) -> FeatureViewSpec:
     return FeatureViewSpec(
         **fields
         | {"features": tuple(fields["features"]), "labels": tuple(fields["labels"])}
-    )
-
-
-def _described(spec: FeatureGroupSpec) -> FeatureGroup:
-    return FeatureGroup(
-        spec.name,
-        spec.version,
-        spec.description,
-        spec.primary_key,
-        spec.event_time,
-        spec.types,
     )
 
 

@@ -39,6 +39,10 @@ class FeatureStoreError(SlutprisError):
     """The store cannot do it: a bad group, a changed schema, a row that breaks it."""
 
 
+class FeatureStoreUnreachableError(FeatureStoreError):
+    """The store did not answer, or not in time: it may, another time."""
+
+
 @dataclass(frozen=True)
 class Feature:
     """One column of a group.
@@ -113,6 +117,17 @@ class FeatureGroupSpec:
     def types(self) -> dict[str, str]:
         """The type of each column."""
         return {feature.name: feature.type for feature in self.features}
+
+    def described(self) -> FeatureGroup:
+        """Give the group as a store that holds it describes it."""
+        return FeatureGroup(
+            self.name,
+            self.version,
+            self.description,
+            self.primary_key,
+            self.event_time,
+            self.types,
+        )
 
     @property
     def arrow_schema(self) -> pa.Schema:

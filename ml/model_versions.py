@@ -156,6 +156,17 @@ def digests(folder: Path) -> dict[str, str]:
     return found
 
 
+def manifest_digests(folder: Path) -> dict[str, str]:
+    """Give the digests that a version's manifest says.
+
+    Raises
+    ------
+    RegistryError
+        When it cannot be read.
+    """
+    return _read_json(folder / MANIFEST)
+
+
 def verify(folder: Path, title: str) -> None:
     """Prove that a copy of a version is what was registered.
 
@@ -164,7 +175,7 @@ def verify(folder: Path, title: str) -> None:
     RegistryError
         When a file is missing, added or changed.
     """
-    expected, found = _read_json(folder / MANIFEST), digests(folder)
+    expected, found = manifest_digests(folder), digests(folder)
     problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
     problems += [f"{name} was added" for name in sorted(found.keys() - expected.keys())]
     problems += [

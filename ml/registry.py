@@ -23,6 +23,10 @@ class RegistryError(SlutprisError):
     """The registry cannot do it: no such model, a bad name, a file that changed."""
 
 
+class RegistryUnreachableError(RegistryError):
+    """The registry did not answer, or not in time: it may, another time."""
+
+
 @dataclass(frozen=True)
 class ModelVersion:
     """One registered version: what was kept beside the model's files.

@@ -26,6 +26,10 @@ class SharedFileError(SlutprisError):
     """The file cannot be kept, is not there, or did not arrive as it was kept."""
 
 
+class SharedFilesUnreachableError(SharedFileError):
+    """Who keeps the files did not answer, or not in time: it may, another time."""
+
+
 @dataclass(frozen=True)
 class FileReceipt:
     """What publishing a file came to; ``skipped`` when it lay there already."""

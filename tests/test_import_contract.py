@@ -26,6 +26,7 @@ VIOLATIONS = {
         "from ml.valuation import metrics\n",
     ),
     "the models import Panel": ("ml/valuation/planted.py", "import panel\n"),
+    "the adapter imports the client": ("ml/hopsworks/planted.py", "import hsml\n"),
 }
 
 

@@ -17,6 +17,15 @@ from warehouse.errors import SlutprisError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
+PASSED_ON = (
+    *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+    *("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("https_proxy", "http_proxy", "all_proxy", "no_proxy"),
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY"),
+)
+"""Variables a process that is walled off from our environment still needs."""
+
 
 class Settings(BaseSettings):
     """Settings of one process, read from the environment with sane defaults."""
@@ -195,6 +204,27 @@ class Settings(BaseSettings):
     def reports_dir(self) -> Path:
         """Backtest tables and plots of the latest pipeline run."""
         return self.data / "reports"
+
+
+def environment_for_child(home: Path, code: Path) -> dict[str, str]:
+    """Give a clean environment for a process that is to know nothing of ours.
+
+    Parameters
+    ----------
+    home
+        Its home and the folder of its temporary files.
+    code
+        Where Python finds our packages.
+    """
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed_on | {
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PYTHONPATH": str(code),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TQDM_DISABLE": "1",
+    }
 
 
 def _explained(error: ValidationError) -> str:
