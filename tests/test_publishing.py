@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow.parquet as pq
@@ -13,7 +13,6 @@ from registry_contract import model_folder
 
 from ml.backends import Backend, embedded_backend
 from ml.folder_registry import FolderRegistry
-from ml.valuation.features import MODES
 from ml.valuation.published_groups import APARTMENT_FEATURES, RAW_SALES
 from ml.valuation.publishing import (
     publish_features,
@@ -21,8 +20,7 @@ from ml.valuation.publishing import (
     publish_raw_sales,
     publish_view,
 )
-from ml.valuation.registration import registered_name
-from ml.valuation.request import ModelName
+from ml.valuation.registration import served_names
 from warehouse.errors import SlutprisError
 from warehouse.settings import PROJECT_ROOT, Settings
 from warehouse.store import create_raw_tables
@@ -206,11 +204,7 @@ def test_every_served_model_is_published(
     from dagster_assets.definitions import defs
 
     keys = {spec.key.to_user_string() for spec in defs().resolve_all_asset_specs()}
-    served = {
-        f"model_registry/{registered_name(name, mode)}"
-        for name in get_args(ModelName)
-        for mode in MODES
-    }
+    served = {f"model_registry/{name}" for name in served_names()}
     assert {key for key in keys if key.startswith("model_registry/")} == served
 
 

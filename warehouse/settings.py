@@ -129,6 +129,11 @@ class Settings(BaseSettings):
     ] = 1800
     """Seconds that moving rows, files or a model may take in all."""
 
+    hopsworks_serving_deadline_s: Annotated[
+        float, Field(alias="HOPSWORKS_SERVING_DEADLINE_S", gt=0)
+    ] = 30
+    """Seconds a valuation may wait for news of its model before it uses the copy."""
+
     hopsworks_lock_wait_s: Annotated[
         float, Field(alias="HOPSWORKS_LOCK_WAIT_S", ge=0)
     ] = 300

@@ -4,7 +4,7 @@ Downstream of everything else: when the backend cannot be reached, only what is 
 fails, and the next run publishes what this one could not.
 """
 
-from typing import Any, get_args
+from typing import Any
 
 import dagster as dg
 
@@ -13,27 +13,22 @@ from dagster_assets.defs.serving import SNAPSHOT
 from ml.feature_store import Receipt
 from ml.folder_registry import FolderRegistry
 from ml.registry import Registered
-from ml.valuation.features import MODES
 from ml.valuation.publishing import (
     publish_features,
     publish_model,
     publish_raw_sales,
     publish_view,
 )
-from ml.valuation.registration import registered_name
-from ml.valuation.request import ModelName
+from ml.valuation.registration import served_names
 from warehouse.settings import Settings
 from warehouse.store import connect
 
-SERVED = tuple(
-    registered_name(name, mode) for name in get_args(ModelName) for mode in MODES
-)
 ALL_ELSE = [
     SNAPSHOT,
     dg.AssetKey(["reports", "backtest"]),
     dg.AssetKey(["reports", "forward_log"]),
     dg.AssetKey(["models", "seed_recipe"]),
-    *(dg.AssetKey(["models", name]) for name in SERVED),
+    *(dg.AssetKey(["models", name]) for name in served_names()),
 ]
 FEATURES = dg.AssetKey(["feature_store", "apartment_features"])
 KINDS = {"python", "parquet"}

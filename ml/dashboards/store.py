@@ -17,8 +17,9 @@ import param
 
 from ml.dashboards.charts import Spot
 from ml.dashboards.theme import NBSP, plain
-from ml.folder_registry import FolderRegistry
+from ml.serving_models import ServingRegistry, keep_models_fresh
 from ml.valuation.places import AddressNotFoundError, Place
+from ml.valuation.registration import served_names
 from ml.valuation.request import (
     FieldProblem,
     InvalidRequestError,
@@ -172,9 +173,10 @@ def warm_valuer(settings: Settings) -> Valuer:
     SlutprisError
         When nothing is published, or no model is registered.
     """
-    registry = FolderRegistry(settings.registry_dir)
+    keep_models_fresh(settings, tuple(served_names()))
+    registry = ServingRegistry(settings)
     snapshot_id = current_snapshot_id(settings.serving_dir)
-    newest = [registry.versions(name)[-1] for name in registry.names()]
+    newest = [registry.get(name) for name in registry.names()]
     models = tuple(f"{version.name} {version.version}" for version in newest)
     valuer = _valuer(settings, snapshot_id or "", models)
     valuer.served_model("xgboost")
@@ -183,7 +185,7 @@ def warm_valuer(settings: Settings) -> Valuer:
 
 def registered_models(settings: Settings) -> list[str]:
     """Name the models a visitor can choose."""
-    registered = FolderRegistry(settings.registry_dir).names()
+    registered = ServingRegistry(settings).names()
     return [name for name in get_args(ModelName) if name in registered]
 
 
@@ -354,6 +356,6 @@ def system_state(settings: Settings) -> SystemState:
         ).fetchall()
         index = price_index(connection)
         manifest = snapshot.manifest
-    registry = FolderRegistry(settings.registry_dir)
+    registry = ServingRegistry(settings)
     models = [registry.get(name) for name in registry.names()]
     return SystemState(manifest, index, sales_per_month, rejected, models)

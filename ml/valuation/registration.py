@@ -11,12 +11,13 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ml.folder_registry import FolderRegistry
 from ml.valuation.backtest import fingerprint, git_commit
 from ml.valuation.described import read_described_sales
-from ml.valuation.features import FEATURES, KNOWN_FACTS
+from ml.valuation.features import FEATURES, KNOWN_FACTS, MODES
+from ml.valuation.request import ModelName
 from ml.valuation.training import check_enough, train
 
 if TYPE_CHECKING:
@@ -77,6 +78,13 @@ def registered_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     return {
         REGISTERED_METRICS.get(name, name): value for name, value in metrics.items()
     }
+
+
+def served_names() -> list[str]:
+    """Name, as the registry does, the models that a valuation can be asked of."""
+    return [
+        registered_name(name, mode) for name in get_args(ModelName) for mode in MODES
+    ]
 
 
 def ensure_registered(

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_args
 
-from ml.folder_registry import FolderRegistry
+from ml.serving_models import ServingRegistry
 from ml.valuation.boosted_model import BoostedModel
 from ml.valuation.features import MODES, Mode, assumed_economy
 from ml.valuation.forward_log import ForwardLog, LoggedValuation
@@ -79,7 +79,7 @@ class Valuer:
         self._settings = settings
         self._path = ServingPath(self.snapshot)
         self._levels = PriceLevels(self.connection())
-        self._registry = FolderRegistry(settings.registry_dir)
+        self._registry = ServingRegistry(settings)
         self._log = ForwardLog(settings, self.snapshot.snapshot_id)
         self._fetched = TemporaryDirectory(prefix="slutpris-models-")
         self._served: dict[str, ServedModel] = {}

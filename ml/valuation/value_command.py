@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, get_args
 
+from ml.serving_models import refresh_models
 from ml.valuation.features import MODES
+from ml.valuation.registration import registered_name, served_names
 from ml.valuation.request import ModelName, ValuationRequest
 from ml.valuation.value import Valuer
 from warehouse.errors import SlutprisError
@@ -71,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if out is not None:
         raise SlutprisError("--out goes with --batch; one valuation is printed")
     request = ValuationRequest.of(**fields)
-    valuation = Valuer(Settings()).value(request)
+    settings = Settings()
+    refresh_models(settings, [registered_name(request.model, request.mode)])
+    valuation = Valuer(settings).value(request)
     text = valuation.model_dump_json(indent=2) + "\n"
     sys.stdout.buffer.write(text.encode("utf-8"))
     return 0
@@ -85,4 +89,6 @@ def _value_file(batch: Path, out: Path | None, fields: dict[str, str]) -> int:
     unfit = sorted(set(fields) - {"model", "date", "mode"})
     if unfit:
         raise SlutprisError(f"with --batch, {', '.join(unfit)} come from the file")
-    return value_file(Valuer(Settings()), batch, out, defaults=fields)
+    settings = Settings()
+    refresh_models(settings, served_names())
+    return value_file(Valuer(settings), batch, out, defaults=fields)

@@ -14,7 +14,7 @@ than one, and the rest is the usual price for such a home.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -54,9 +54,16 @@ OWN_VARIANCE = 0.0030
 """What each sale has to itself: condition, luck, the mood of two bidders."""
 SHARED_VARIANCE = sum(likeness.variance for likeness in LIKENESS)
 
-SEARCH_M, SEARCH_DAYS, SEARCH_LOG_SIZE = 99.0, 710.0, 0.5
-"""How far counts as one step when the nearest sales are looked for."""
 
+class Scale(NamedTuple):
+    """How far counts as one step when the nearest sales are looked for."""
+
+    metres: float
+    days: float
+    log_size: float
+
+
+ALIKE = Scale(99.0, 710.0, 0.5)
 
 FIELDS = ("east_m", "north_m", "day", "log_area", "year", "log_fee")
 
@@ -83,14 +90,14 @@ class Points:
         """Whether the position and size are known."""
         return np.isfinite(self.east_m + self.north_m + self.log_area)
 
-    def steps(self) -> np.ndarray:
+    def steps(self, scale: Scale) -> np.ndarray:
         """Coordinates in which sales are near or far, one row a point."""
         return np.column_stack(
             [
-                self.east_m / SEARCH_M,
-                self.north_m / SEARCH_M,
-                self.day / SEARCH_DAYS,
-                self.log_area / SEARCH_LOG_SIZE,
+                self.east_m / scale.metres,
+                self.north_m / scale.metres,
+                self.day / scale.days,
+                self.log_area / scale.log_size,
             ]
         )
 
@@ -128,8 +135,8 @@ def covariance(first: Points, second: Points) -> np.ndarray:
     )
 
 
-class Pool:
-    """Past sales to find neighbours among; the newest of them may change by the day.
+class Nearest:
+    """The nearest past sales of homes; the newest of them may change by the day.
 
     Parameters
     ----------
@@ -138,19 +145,81 @@ class Pool:
     newest
         Sales of the days homes are asked about, searched one by one: a home sees those
         of earlier days only.
+    scale
+        What counts as near.
+    kept
+        How many are found for each home.
     """
 
-    def __init__(self, settled: Points, newest: Points) -> None:
+    def __init__(
+        self, settled: Points, newest: Points, scale: Scale, kept: int
+    ) -> None:
         self.points = Points(
             *(
                 np.concatenate([getattr(settled, name), getattr(newest, name)])
                 for name in FIELDS
             )
         )
-        self._settled_count = len(settled)
+        self._scale = scale
+        self._kept = kept
         self._placed = np.flatnonzero(settled.is_placed)
-        self._tree = KDTree(settled.steps()[self._placed])
+        self._tree = KDTree(settled.steps(scale)[self._placed])
         self._newest = np.flatnonzero(newest.is_placed) + len(settled)
+
+    def rows(self, homes: Points) -> np.ndarray:
+        """Find the nearest rows of ``points``, -1 where there are fewer than kept."""
+        rows = np.full((len(homes), self._kept), -1)
+        placed = np.flatnonzero(homes.is_placed)
+        if len(placed):
+            rows[placed] = self._of_placed(homes[placed])
+        return rows
+
+    def _of_placed(self, homes: Points) -> np.ndarray:
+        steps = homes.steps(self._scale)
+        distance, found = self._nearest_settled(steps)
+        if len(self._newest):
+            new_distance, newest = self._newest_earlier(homes, steps)
+            distance = np.concatenate([distance, new_distance], axis=1)
+            found = np.concatenate([found, newest], axis=1)
+            # Stable: of two equally near, the settled one, whatever came later.
+            nearest = np.argsort(distance, axis=1, kind="stable")[:, : self._kept]
+            distance = np.take_along_axis(distance, nearest, axis=1)
+            found = np.take_along_axis(found, nearest, axis=1)
+        return np.where(np.isfinite(distance), found, -1)
+
+    def _nearest_settled(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        distance = np.full((len(steps), self._kept), np.inf)
+        found = np.full((len(steps), self._kept), -1)
+        count = min(self._kept, len(self._placed))
+        if count:
+            near, which = self._tree.query(steps, k=np.arange(1, count + 1))
+            distance[:, :count] = near
+            found[:, :count] = self._placed[which]
+        return distance, found
+
+    def _newest_earlier(
+        self, homes: Points, steps: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        newest = self.points[self._newest]
+        apart = np.sqrt(
+            ((steps[:, None, :] - newest.steps(self._scale)[None, :, :]) ** 2).sum(
+                axis=2
+            )
+        )
+        apart[newest.day[None, :] >= homes.day[:, None]] = np.inf
+        found = np.broadcast_to(self._newest, apart.shape)
+        if apart.shape[1] > self._kept:
+            nearest = np.argpartition(apart, self._kept - 1, axis=1)[:, : self._kept]
+            apart = np.take_along_axis(apart, nearest, axis=1)
+            found = np.take_along_axis(found, nearest, axis=1)
+        return apart, found
+
+
+class Pool:
+    """Past sales to find and weigh neighbours among: see ``Nearest``."""
+
+    def __init__(self, settled: Points, newest: Points) -> None:
+        self._nearest = Nearest(settled, newest, ALIKE, KEPT)
 
     def neighbours(self, homes: Points) -> Neighbours:
         """Find and weigh the neighbours of homes; one without a place has none."""
@@ -166,9 +235,9 @@ class Pool:
         )
 
     def _weighed(self, homes: Points) -> Neighbours:
-        rows = self._nearest(homes)
+        rows = self._nearest.rows(homes)
         is_there = rows >= 0
-        near = self.points[rows]
+        near = self._nearest.points[rows]
         to_home = np.where(is_there, covariance(near, homes[np.s_[:, None]]), 0.0)
         among = covariance(near[np.s_[:, :, None]], near[np.s_[:, None, :]])
         among *= is_there[:, :, None] & is_there[:, None, :]
@@ -179,48 +248,3 @@ class Pool:
         weight = np.where(is_there, weight, 0.0).clip(0)
         certainty = (weight * to_home).sum(axis=1) / SHARED_VARIANCE
         return Neighbours(rows, weight, certainty)
-
-    def _nearest(self, homes: Points) -> np.ndarray:
-        rows = np.full((len(homes), KEPT), -1)
-        placed = np.flatnonzero(homes.is_placed)
-        if len(placed):
-            rows[placed] = self._nearest_of_placed(homes[placed])
-        return rows
-
-    def _nearest_of_placed(self, homes: Points) -> np.ndarray:
-        steps = homes.steps()
-        distance, found = self._nearest_settled(steps)
-        if len(self._newest):
-            new_distance, newest = self._newest_earlier(homes, steps)
-            distance = np.concatenate([distance, new_distance], axis=1)
-            found = np.concatenate([found, newest], axis=1)
-            # Stable: of two equally near, the settled one, whatever came later.
-            nearest = np.argsort(distance, axis=1, kind="stable")[:, :KEPT]
-            distance = np.take_along_axis(distance, nearest, axis=1)
-            found = np.take_along_axis(found, nearest, axis=1)
-        return np.where(np.isfinite(distance), found, -1)
-
-    def _nearest_settled(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        distance = np.full((len(steps), KEPT), np.inf)
-        found = np.full((len(steps), KEPT), -1)
-        count = min(KEPT, len(self._placed))
-        if count:
-            near, which = self._tree.query(steps, k=np.arange(1, count + 1))
-            distance[:, :count] = near
-            found[:, :count] = self._placed[which]
-        return distance, found
-
-    def _newest_earlier(
-        self, homes: Points, steps: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        newest = self.points[self._newest]
-        apart = np.sqrt(
-            ((steps[:, None, :] - newest.steps()[None, :, :]) ** 2).sum(axis=2)
-        )
-        apart[newest.day[None, :] >= homes.day[:, None]] = np.inf
-        found = np.broadcast_to(self._newest, apart.shape)
-        if apart.shape[1] > KEPT:
-            nearest = np.argpartition(apart, KEPT - 1, axis=1)[:, :KEPT]
-            apart = np.take_along_axis(apart, nearest, axis=1)
-            found = np.take_along_axis(found, nearest, axis=1)
-        return apart, found

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ml.valuation.hedonic.days import days_of
 from ml.valuation.hedonic.groups import NO_GROUP
-from ml.valuation.hedonic.neighbours import Points
+from ml.valuation.hedonic.neighbours import ALIKE, Points
 from ml.valuation.hedonic.terms import Traits, hashed, keys_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class PastSales:
         """Give the arrays that all else follows from."""
         points = self.homes.points
         yield from (self.homes.keys, self.day, self.log_ratio)
-        yield from (points.steps(), points.year, points.log_fee)
+        yield from (points.steps(ALIKE), points.year, points.log_fee)
         yield from (self.asking_log_premium, self.homes.agency, self.homes.district)
 
 
