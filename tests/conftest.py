@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fake_hopsworks import FakeCluster
 
 from warehouse.settings import Settings
 from warehouse.store import connect, create_raw_tables
@@ -43,6 +44,13 @@ def warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     with connect(settings.warehouse_path) as connection:
         create_raw_tables(connection)
         yield connection
+
+
+@pytest.fixture
+def hopsworks_cluster(tmp_path: Path) -> Iterator[FakeCluster]:
+    """A fake Hopsworks cluster, empty, for this test alone."""
+    with FakeCluster(tmp_path / "cluster") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
