@@ -49,7 +49,7 @@ def main() -> None:
     wanted = json.loads(sys.stdin.readline())
     listener = _listen(wanted["address"])
     state = _state(wanted, listener.getsockname()[0])
-    app = App(state)
+    app = App(state, model_routes.finish_rival)
     server = uvicorn.Server(_config(app, state))
     flight.serve(state)
     threading.Thread(target=_obey, args=(app, state, server), daemon=True).start()

@@ -9,7 +9,7 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from fake_hopsworks.routing import ApiError
-from fake_hopsworks.schemas import arrow_schema, declared_type
+from fake_hopsworks.schemas import arrow_schema, declared_type, length_limits, too_long
 from fake_hopsworks.state import table_folder
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def _travel(table: DeltaTable, moment_ms: int) -> None:
     table.load_as_version(max(versions))
 
 
-def check_schema(group: dict[str, Any]) -> None:
-    """Refuse a table whose columns are not the declared features.
+def check_table(group: dict[str, Any]) -> None:
+    """Refuse a table whose columns are not as the features are declared.
 
     A real server does not look; here it shows at once what would break every reader.
     """
@@ -62,6 +62,10 @@ def check_schema(group: dict[str, Any]) -> None:
         if wanted is None or _as_stored(wanted) != found:
             message = f"Column {field.name} is {found}, declared as {wanted}."
             raise ApiError(400, SCHEMA_MISMATCH, message)
+    limits = length_limits(group)
+    columns = table.to_pyarrow_dataset().to_table(columns=list(limits))
+    if wrong := too_long(columns, limits):
+        raise ApiError(400, SCHEMA_MISMATCH, wrong)
 
 
 def _as_stored(declared: str) -> str:

@@ -50,15 +50,14 @@ def get_group(call: Call) -> Any:
 def create_group(call: Call) -> Any:
     sent = call.json()
     check_names_and_types(sent)
-    with call.state.lock:
-        groups = call.state.metadata.feature_groups
-        taken = [each["version"] for each in groups if each["name"] == sent["name"]]
-        version = sent.get("version") or max(taken, default=0) + 1
-        if version in taken:
-            message = f"Feature group {sent['name']} version {version} already exists."
-            raise ApiError(400, EXISTS, message)
-        group = _created(call, sent | {"version": version})
-        groups.append(group)
+    groups = call.state.metadata.feature_groups
+    taken = [each["version"] for each in groups if each["name"] == sent["name"]]
+    version = sent.get("version") or max(taken, default=0) + 1
+    if version in taken:
+        message = f"Feature group {sent['name']} version {version} already exists."
+        raise ApiError(400, EXISTS, message)
+    group = _created(call, sent | {"version": version})
+    groups.append(group)
     if call.state.broker and group["type"] == "streamFeatureGroupDTO":
         call.state.broker.make_topic(group["onlineTopicName"])
     return group
@@ -108,16 +107,15 @@ def update_group(call: Call) -> Any:
     """Description and schema; features may be added, never changed or removed."""
     sent = call.json()
     check_names_and_types(sent)
-    with call.state.lock:
-        group = find_group(call.state, call.params["id"])
-        _check_only_added(group["features"], sent["features"])
-        known = {each["name"] for each in group["features"]}
-        group["features"] += [
-            _feature(each, group["id"])
-            for each in sent["features"]
-            if each["name"] not in known
-        ]
-        group["description"] = sent.get("description", group["description"])
+    group = find_group(call.state, call.params["id"])
+    _check_only_added(group["features"], sent["features"])
+    known = {each["name"] for each in group["features"]}
+    group["features"] += [
+        _feature(each, group["id"])
+        for each in sent["features"]
+        if each["name"] not in known
+    ]
+    group["description"] = sent.get("description", group["description"])
     return group
 
 
@@ -131,19 +129,17 @@ def _check_only_added(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> N
 
 @route("DELETE", ONE)
 def delete_group(call: Call) -> None:
-    with call.state.lock:
-        group = find_group(call.state, call.params["id"])
-        call.state.metadata.feature_groups.remove(group)
-        call.state.metadata.commits.pop(str(group["id"]), None)
-        delta.drop(group)
+    group = find_group(call.state, call.params["id"])
+    call.state.metadata.feature_groups.remove(group)
+    call.state.metadata.commits.pop(str(group["id"]), None)
+    delta.drop(group)
 
 
 @route("POST", ONE + "/clear")
 def clear(call: Call) -> None:
-    with call.state.lock:
-        group = find_group(call.state, call.params["id"])
-        call.state.metadata.commits.pop(str(group["id"]), None)
-        delta.drop(group)
+    group = find_group(call.state, call.params["id"])
+    call.state.metadata.commits.pop(str(group["id"]), None)
+    delta.drop(group)
 
 
 @route("POST", ONE + "/updatetableschema")
@@ -161,7 +157,7 @@ def expectation_suite(call: Call) -> Any:
 def commit(call: Call) -> Any:
     sent = call.json()
     group = find_group(call.state, call.params["id"])
-    delta.check_schema(group)
+    delta.check_table(group)
     return add_commit(call.state, group, sent) | {"href": call.href()}
 
 
@@ -169,10 +165,9 @@ def add_commit(
     state: State, group: dict[str, Any], sent: dict[str, Any]
 ) -> dict[str, Any]:
     """Remember a commit; its id is its time in milliseconds, as on a server."""
-    with state.lock:
-        commits = state.metadata.commits.setdefault(str(group["id"]), [])
-        made = sent | {"commitID": sent["commitTime"]}
-        commits.append(made)
+    commits = state.metadata.commits.setdefault(str(group["id"]), [])
+    made = sent | {"commitID": sent["commitTime"]}
+    commits.append(made)
     return made
 
 
@@ -207,25 +202,11 @@ def get_statistics(call: Call) -> Any:
     return {"count": 1, "items": found[-1:], "href": call.href()}
 
 
-@route("GET", "project/{project}/featurestores/{store}/kafka/subjects/{subject}")
-def _subject_without_version(call: Call) -> Any:
-    return _subject(call)
-
-
 @route(
     "GET",
     "project/{project}/featurestores/{store}/kafka/subjects/{subject}/versions/latest",
 )
 def latest_subject(call: Call) -> Any:
-    return _subject(call)
-
-
-@route("GET", "project/{project}/kafka/subjects/{subject}/versions/latest")
-def latest_subject_of_project(call: Call) -> Any:
-    return _subject(call)
-
-
-def _subject(call: Call) -> dict[str, Any]:
     name, _, version = call.params["subject"].rpartition("_")
     for group in call.state.metadata.feature_groups:
         if (group["name"], str(group["version"])) == (name, version):

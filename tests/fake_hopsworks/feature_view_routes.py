@@ -24,8 +24,6 @@ VIEWS = STORE + "/featureview"
 ONE = VIEWS + "/{name}/version/{version}"
 
 
-@route("PUT", STORE + "/featurestores/query")
-@route("PUT", STORE + "/query")
 @route("PUT", "project/{project}/featurestores/query")
 def construct_query(call: Call) -> Any:
     """SQL to show, and the signed order that the query service takes."""
@@ -59,28 +57,27 @@ def find_view(call: Call) -> dict[str, Any]:
 @route("POST", VIEWS)
 def create_view(call: Call) -> Any:
     sent = call.json()
-    with call.state.lock:
-        views = call.state.metadata.feature_views
-        taken = [each["version"] for each in views if each["name"] == sent["name"]]
-        version = sent.get("version") or max(taken, default=0) + 1
-        if version in taken:
-            message = f"Feature view {sent['name']} version {version} already exists."
-            raise ApiError(400, EXISTS, message)
-        labels = {each["name"] for each in sent["features"] or [] if each.get("label")}
-        query = hydrated(call.state, sent["query"])
-        added = {
-            "id": call.state.metadata.new_id(),
-            "version": version,
-            "featurestoreId": FEATURE_STORE_ID,
-            "featurestoreName": call.state.store_name,
-            "created": datetime.now(UTC).isoformat(),
-            "query": query,
-            "features": _features(query, labels),
-            "servingKeys": _serving_keys(query),
-            "href": call.href(),
-        }
-        view = sent | added
-        views.append(view)
+    views = call.state.metadata.feature_views
+    taken = [each["version"] for each in views if each["name"] == sent["name"]]
+    version = sent.get("version") or max(taken, default=0) + 1
+    if version in taken:
+        message = f"Feature view {sent['name']} version {version} already exists."
+        raise ApiError(400, EXISTS, message)
+    labels = {each["name"] for each in sent["features"] or [] if each.get("label")}
+    query = hydrated(call.state, sent["query"])
+    added = {
+        "id": call.state.metadata.new_id(),
+        "version": version,
+        "featurestoreId": FEATURE_STORE_ID,
+        "featurestoreName": call.state.store_name,
+        "created": datetime.now(UTC).isoformat(),
+        "query": query,
+        "features": _features(query, labels),
+        "servingKeys": _serving_keys(query),
+        "href": call.href(),
+    }
+    view = sent | added
+    views.append(view)
     return view
 
 
@@ -150,8 +147,7 @@ def list_views(call: Call) -> Any:
 
 @route("DELETE", ONE)
 def delete_view(call: Call) -> None:
-    with call.state.lock:
-        call.state.metadata.feature_views.remove(find_view(call))
+    call.state.metadata.feature_views.remove(find_view(call))
 
 
 @route("GET", ONE + "/query")
@@ -232,19 +228,18 @@ def transformation_functions(call: Call) -> Any:
 @route("POST", ONE + "/trainingdatasets")
 def create_training_dataset(call: Call) -> Any:
     view, sent = find_view(call), call.json()
-    with call.state.lock:
-        made = call.state.metadata.training_datasets
-        number = sum(each["viewId"] == view["id"] for each in made) + 1
-        dataset = sent | {
-            "id": call.state.metadata.new_id(),
-            "viewId": view["id"],
-            "version": number,
-            "type": "inMemoryTrainingDataset",
-            "location": "",
-            "featurestoreId": FEATURE_STORE_ID,
-            "href": call.href(),
-        }
-        made.append(dataset)
+    made = call.state.metadata.training_datasets
+    number = sum(each["viewId"] == view["id"] for each in made) + 1
+    dataset = sent | {
+        "id": call.state.metadata.new_id(),
+        "viewId": view["id"],
+        "version": number,
+        "type": "inMemoryTrainingDataset",
+        "location": "",
+        "featurestoreId": FEATURE_STORE_ID,
+        "href": call.href(),
+    }
+    made.append(dataset)
     return dataset
 
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from fake_hopsworks import delta
 from fake_hopsworks.feature_group_routes import add_commit, find_group
-from fake_hopsworks.kafka import SECURITY_PROTOCOL, Broker, too_long
+from fake_hopsworks.kafka import SECURITY_PROTOCOL, Broker
 from fake_hopsworks.routing import ApiError, Call, route
+from fake_hopsworks.schemas import length_limits, too_long
 from fake_hopsworks.state import FEATURE_STORE_ID, State
 
 JOB_NOT_FOUND = 130009
@@ -134,10 +135,11 @@ def _run(state: State, execution: dict[str, Any]) -> None:
     with _ONE_AT_A_TIME:
         wrong = materialize(state, group)
     _write_logs(state, execution, wrong or "")
-    execution["progress"] = 1.0
-    execution["finalStatus"] = "FAILED" if wrong else "SUCCEEDED"
-    execution["state"] = "FAILED" if wrong else "FINISHED"
-    state.save()
+    with state.lock:
+        execution["progress"] = 1.0
+        execution["finalStatus"] = "FAILED" if wrong else "SUCCEEDED"
+        execution["state"] = "FAILED" if wrong else "FINISHED"
+        state.save()
 
 
 def _write_logs(state: State, execution: dict[str, Any], wrong: str) -> None:
@@ -154,7 +156,7 @@ def materialize(state: State, group: dict[str, Any]) -> str | None:
         rows = _broker(state).unread_rows(group)
     except (pa.ArrowException, ValueError, TimeoutError) as error:
         return str(error)
-    wrong = too_long(group, rows)
+    wrong = too_long(rows, length_limits(group))
     if wrong or not rows.num_rows:
         return wrong
     counts = delta.upsert(group, newest_per_key(rows, delta.keys(group)))

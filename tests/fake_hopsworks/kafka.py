@@ -14,7 +14,7 @@ import pyarrow as pa
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from fastavro import parse_schema, schemaless_reader
 
-from fake_hopsworks.schemas import arrow_schema, avro_schema, longest_allowed
+from fake_hopsworks.schemas import arrow_schema, avro_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,15 +103,3 @@ class Broker:
             if headers.get("storage") != b"online":
                 yield message.value()
         self._read[topic, partition] = position
-
-
-def too_long(group: dict[str, Any], rows: pa.Table) -> str | None:
-    """What is wrong with the first string that its online column cannot hold."""
-    for feature in group["features"]:
-        limit = longest_allowed(feature)
-        if limit is None or not group.get("onlineEnabled"):
-            continue
-        for value in rows[feature["name"]].to_pylist():
-            if value is not None and len(value) > limit:
-                return f"{feature['name']} holds {len(value)} characters, over {limit}."
-    return None

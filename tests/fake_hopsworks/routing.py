@@ -8,6 +8,7 @@ response; they live in the `*_routes` modules and raise `ApiError` to refuse.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -132,10 +133,15 @@ class Asked:
 
 
 class App:
-    """The ASGI application."""
+    """The ASGI application.
 
-    def __init__(self, state: State) -> None:
+    `rival` finishes what another publisher began, when a `race` is injected. Requests
+    are answered one at a time, but for the bytes of datasets.
+    """
+
+    def __init__(self, state: State, rival: Callable[[Call], None]) -> None:
         self.state = state
+        self.rival = rival
         self.log: list[Asked] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -144,7 +150,8 @@ class App:
         segments = [unquote(each) for each in raw.removeprefix(BASE)[1:].split("/")]
         path = "/" + "/".join(segments)
         query = unquote(request.url.query)
-        asked = Asked(request.method, f"{path}?{query}" if query else path)
+        line = f"{path}?{query}" if query else path
+        asked = Asked(request.method, line.replace(self.state.api_key, "***"))
         self.log.append(asked)
         started = time.monotonic()
         try:
@@ -169,7 +176,7 @@ class App:
         if fault is None:
             response = await work()
         else:
-            response = await self._faulty(fault, request, asked.path, work)
+            response = await self._faulty(fault, request, call, work)
             send = _faulty_send(fault, send)
         await response(request.scope, request.receive, send)
 
@@ -194,7 +201,9 @@ class App:
                 message = f"The fake has no {call.method} {call.path}"
                 raise ApiError(404, UNKNOWN_ROUTE, message)
             handler, call.params = found
-            answer = handler(call)
+            alone = "/dataset/" not in call.path
+            with self.state.lock if alone else contextlib.nullcontext():
+                answer = handler(call)
         except ApiError as error:
             return error.response()
         if call.method != "GET":
@@ -202,10 +211,11 @@ class App:
         return as_response(answer)
 
     async def _faulty(
-        self, fault: Fault, request: Request, path: str, work: Callable[[], Any]
+        self, fault: Fault, request: Request, call: Call, work: Callable[[], Any]
     ) -> Response:
         if fault.kind == "race":
             await work()
+            self.rival(call)
             return await work()
         if fault.kind in ("trickle", "truncate"):
             return await work()
@@ -213,7 +223,7 @@ class App:
         if fault.kind == "stall":
             await self._stall(fault, request)
             return done or await work()
-        return refusal(fault, path)
+        return refusal(fault, call.path)
 
     async def _stall(self, fault: Fault, request: Request) -> None:
         """Wait until the client goes away, the faults are lifted or time is up."""

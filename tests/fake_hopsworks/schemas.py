@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fake_hopsworks.routing import ApiError
 
@@ -109,7 +110,25 @@ def online_type(name: str) -> str:
     return {"string": "varchar(100)", "boolean": "tinyint"}.get(name, name)
 
 
-def longest_allowed(feature: dict[str, Any]) -> int | None:
-    """The length limit of a string feature's online type; None without one."""
-    found = re.fullmatch(r"varchar\((\d+)\)", feature.get("onlineType") or "")
-    return int(found[1]) if found else None
+def length_limits(group: dict[str, Any]) -> dict[str, int]:
+    """How long the strings of a feature group may be, by feature.
+
+    A limit that was asked for is kept everywhere; the default one, only online.
+    """
+    found = {}
+    for feature in group["features"]:
+        wanted = feature["onlineType"]
+        limit = re.fullmatch(r"varchar\((\d+)\)", wanted)
+        default = wanted == online_type(feature["type"])
+        if limit and (group.get("onlineEnabled") or not default):
+            found[feature["name"]] = int(limit[1])
+    return found
+
+
+def too_long(rows: pa.Table, limits: dict[str, int]) -> str | None:
+    """What is wrong with the first feature whose strings pass their limit."""
+    for name, limit in limits.items():
+        longest = pc.max(pc.utf8_length(rows[name])).as_py() or 0
+        if longest > limit:
+            return f"{name} holds {longest} characters, over varchar({limit})."
+    return None
