@@ -175,6 +175,22 @@ class FeatureStoreContract:
         assert known.equals(rows.slice(0, 1))
         assert store.read("street_levels", 1, as_of=march).equals(rows.slice(1, 2))
 
+    def test_a_range_of_event_time_is_exact_to_the_microsecond(
+        self, store: FeatureStore
+    ) -> None:
+        noon = datetime(2026, 1, 1, 12)
+        step = timedelta(microseconds=1)
+        rows = levels(
+            ("Hornsgatan", noon - step, 1.0),
+            ("Hornsgatan", noon, 1.1),
+            ("Hornsgatan", noon + step, 1.2),
+        )
+        store.write(LEVELS, rows)
+        read = store.read("street_levels", 1, start=noon, end=noon + step)
+        assert read.equals(rows.slice(1, 1))
+        before = store.read("street_levels", 1, as_of=noon - step)
+        assert before.equals(rows.slice(0, 1))
+
     def test_columns_and_a_range_of_event_time_are_read(
         self, store: FeatureStore
     ) -> None:

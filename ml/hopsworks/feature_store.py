@@ -399,21 +399,22 @@ def _bounds(
     end: dt.date | None,
     as_of: dt.date | None,
 ) -> dict[str, str | None]:
-    """Give the narrowest ``[start, end)`` that the cluster need search.
+    """Give the narrowest ``[start, end)`` that the cluster can be asked for.
 
-    Of an event time that is a date it compares days, so the day of the end is brought
-    too, and left out by the selection here.
+    It compares dates by the day, and the client cuts times to whole seconds; what is
+    brought too much is left out by the selection here.
     """
-    last = min(
-        (moment(each) for each in (end, as_of) if each is not None), default=None
-    )
-    if last is not None:
-        is_date = group.types[group.event_time] == "date"
-        last += dt.timedelta(days=1) if is_date else dt.timedelta(microseconds=1)
+    is_date = group.types[group.event_time] == "date"
+    step = dt.timedelta(days=1) if is_date else dt.timedelta(seconds=1)
+    ends = [moment(each) for each in (end, as_of) if each is not None]
     return {
-        "start": None if start is None else moment(start).isoformat(),
-        "end": None if last is None else last.isoformat(),
+        "start": None if start is None else _whole_second(moment(start)),
+        "end": _whole_second(min(ends) + step) if ends else None,
     }
+
+
+def _whole_second(time: dt.datetime) -> str:
+    return time.replace(microsecond=0).isoformat()
 
 
 def moment(day: dt.date) -> dt.datetime:

@@ -242,7 +242,7 @@ def _bound(kind: str, moment: str) -> str:
     at = dt.datetime.fromisoformat(moment)
     if kind == "date":
         return at.date().isoformat()
-    return at.isoformat(sep=" ", timespec="microseconds")
+    return at.isoformat(sep=" ", timespec="seconds")
 
 
 def _read(query: Any, target: str) -> int:  # noqa: ANN401
