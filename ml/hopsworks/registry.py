@@ -28,6 +28,7 @@ from ml.hopsworks.errors import (
 from ml.model_versions import (
     MANIFEST,
     VERSION_RECORD,
+    NewVersion,
     byte_count,
     check_name,
     file_sha256,
@@ -104,10 +105,10 @@ class HopsworksRegistry:
         ):
             filled = Path(scratch)
             fill_folder(filled, version)
-            number = self._newest_if_same(name, version.content_sha256)
+            number = self._newest_if_same(filled, version)
             is_new = number is None
             if number is None:
-                number = self._save(filled, name, version.content_sha256)
+                number = self._save(filled, version)
                 record = read_folder(filled, number)
             else:
                 record = self._record(name, number)
@@ -182,31 +183,32 @@ class HopsworksRegistry:
                     return into
         raise AssertionError("the last attempt returns or raises")
 
-    def _save(self, filled: Path, name: str, content_sha256: str) -> int:
+    def _save(self, filled: Path, version: NewVersion) -> int:
         """Register a filled folder; look again before each further attempt.
 
         An attempt that broke off may have registered it all the same, and another
         publisher may take the number that the client chose.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            taken = self._numbers_taken(name)
+            taken = self._numbers_taken(version.name)
             try:
-                return self._save_once(filled, name, content_sha256)
+                return self._save_once(filled, version)
             except LateError:
                 raise
             except HopsworksError as error:
                 is_over = attempt == ATTEMPTS or not (
                     isinstance(error, UnreachableError)
-                    or self._numbers_taken(name) != taken
+                    or self._numbers_taken(version.name) != taken
                 )
-                number = self._newest_if_same(name, content_sha256)
+                number = self._newest_if_same(filled, version)
                 if number is not None:
                     return number
                 if is_over:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _save_once(self, filled: Path, name: str, content_sha256: str) -> int:
+    def _save_once(self, filled: Path, version: NewVersion) -> int:
+        name = version.name
         record = read_folder(filled, 0)
         manifest = file_sha256(filled / MANIFEST)
         return self._cluster.transfer_once(
@@ -214,7 +216,7 @@ class HopsworksRegistry:
             f"register {name}",
             name=name,
             folder=str(filled),
-            description=f"{name} of slutpris; content {content_sha256}, "
+            description=f"{name} of slutpris; content {version.content_sha256}, "
             f"manifest {manifest}",
             metrics=record.metrics,
             schema=[
@@ -224,10 +226,21 @@ class HopsworksRegistry:
             example=record.input_example,
         )
 
-    def _newest_if_same(self, name: str, content_sha256: str) -> int | None:
-        for newest in self._listed(name)[-1:]:
-            if newest.content_sha256 == content_sha256:
+    def _newest_if_same(self, filled: Path, version: NewVersion) -> int | None:
+        """Give the number of the newest version if it is this model, and whole.
+
+        One that has lost its files is taken away, to be registered again.
+        """
+        for newest in self._listed(version.name)[-1:]:
+            if newest.content_sha256 != version.content_sha256:
+                continue
+            which = {"name": version.name, "version": newest.number}
+            doing = f"look at {version.name} version {newest.number}"
+            files = [MANIFEST, *manifest_digests(filled)]
+            if self._cluster.ask("is_whole", doing, **which, files=files):
                 return newest.number
+            doing = f"take away {version.name} version {newest.number}, which broke off"
+            self._cluster.ask("delete_model", doing, **which)
         return None
 
     def _numbers_taken(self, name: str) -> list[str]:

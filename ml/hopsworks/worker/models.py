@@ -74,6 +74,26 @@ def download_model(session: Session, name: str, version: int, target: str) -> bo
     return True
 
 
+def is_whole(session: Session, name: str, version: int, files: list[str]) -> bool:
+    """Say whether a registered version still has its files.
+
+    When the client loses the answer to a registration it removes the files of a version
+    that the cluster has registered.
+    """
+    folder = f"Models/{name}/{version}/Files"
+    return all(
+        datasets.file_size(session, f"{folder}/{file}") is not None for file in files
+    )
+
+
+def delete_model(session: Session, name: str, version: int) -> None:
+    """Take a version away, with what is left of its files."""
+    model = session.model_registry.get_model(name, version)
+    if model is not None:
+        model.delete()
+    datasets.remove(session, f"Models/{name}/{version}")
+
+
 def download_record(
     session: Session, name: str, version: int, files: list[str], target: str
 ) -> None:
@@ -81,7 +101,9 @@ def download_record(
     for file in files:
         path = f"Models/{name}/{version}/Files/{file}"
         if not datasets.download(session, path, str(Path(target) / file)):
-            raise WorkerError("missing", f"{path} is not there")
+            raise WorkerError(
+                "missing", f"{path} is not there; publish the model again"
+            )
 
 
 def _check_sizes(session: Session, remote: str, local: Path) -> None:
@@ -125,4 +147,11 @@ def _keep_what_others_made(model: Any) -> None:  # noqa: ANN401
     engine._dataset_api = engine._engine._dataset_api = _OwnFolders(engine._dataset_api)
 
 
-OPERATIONS = (list_models, save_model, download_model, download_record)
+OPERATIONS = (
+    list_models,
+    save_model,
+    download_model,
+    is_whole,
+    delete_model,
+    download_record,
+)
