@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 from fake_hopsworks.routing import ApiError, Call, route
-from fake_hopsworks.state import FEATURE_STORE_ID, PROJECT_ID, USER_ID
+from fake_hopsworks.state import FEATURE_STORE_ID, PROJECT_ID, USER_ID, State
 from fake_hopsworks.tls import SERVICE_DOMAIN, key_store, trust_store
 
 VERSION = "5.2.1"
@@ -97,11 +97,20 @@ def credentials(call: Call) -> Any:
     }
 
 
+@route("GET", "project/{project}/featurestores")
+def feature_stores(call: Call) -> Any:
+    """The project's own store: none is shared with it."""
+    return [_store(call.state)]
+
+
 @route("GET", "project/{project}/featurestores/{store}")
 def feature_store(call: Call) -> Any:
-    state = call.state
-    if call.params["store"] not in (state.store_name, str(FEATURE_STORE_ID)):
+    if call.params["store"] not in (call.state.store_name, str(FEATURE_STORE_ID)):
         raise ApiError(404, 270032, f"No feature store {call.params['store']}.")
+    return _store(call.state)
+
+
+def _store(state: State) -> dict[str, Any]:
     return {
         "featurestoreId": FEATURE_STORE_ID,
         "featurestoreName": state.store_name,
