@@ -165,6 +165,22 @@ def test_stream_rows_are_read_after_the_job(project: Any) -> None:
     assert len(group.commit_details()) == 2
 
 
+def test_stream_rows_sent_before_a_restart_are_not_lost(
+    hopsworks_cluster: FakeCluster, tmp_path: Path
+) -> None:
+    with logged_in(hopsworks_cluster, tmp_path / "first") as project:
+        group = sales_group(project, stream=True)
+        group.insert(sales(), write_options={"wait_for_job": True})
+        group.insert(sales(9), write_options={"start_offline_materialization": False})
+        assert len(group.read()) == 3
+    hopsworks_cluster.stop()
+    hopsworks_cluster.start()
+    with logged_in(hopsworks_cluster, tmp_path / "second") as project:
+        group = sales_group(project)
+        group.materialization_job.run(await_termination=True)
+        assert len(group.read()) == 9
+
+
 def test_job_fails_on_strings_longer_than_declared(project: Any) -> None:
     from hopsworks_common.client.exceptions import JobExecutionException
     from hsfs.feature import Feature

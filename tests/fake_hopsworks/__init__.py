@@ -7,7 +7,7 @@ it with `FakeCluster`; it runs in a process of its own and keeps its state in a 
 The modules: `cluster` (what a test holds), `__main__` (the server process), `tls`,
 `state`, `faults`, `routing` (HTTP), `*_routes` (REST by area), `schemas`, `delta` and
 `query` (rows), `flight`, `kafka`. Where it is not known what a real server answers, a
-comment says "assumed". State lies on disk; the broker's topics alone do not.
+comment says "assumed".
 """
 
 from fake_hopsworks.cluster import FakeCluster

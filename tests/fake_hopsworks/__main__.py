@@ -86,7 +86,7 @@ def _state(wanted: dict[str, Any], address: str) -> State:
         port=PORT,
         certificates=certificates(root / "certificates", address),
         faults=FaultPlan(),
-        broker=Broker() if wanted["kafka"] else None,
+        broker=Broker(root / "topics") if wanted["kafka"] else None,
     )
     state.load()
     for group in state.metadata.feature_groups:
@@ -111,13 +111,24 @@ def _obey(app: App, state: State, server: uvicorn.Server) -> None:
     while not server.started:
         threading.Event().wait(0.01)
     _say({"address": state.address, "port": state.port})
-    for line in sys.stdin:
-        order = json.loads(line)
-        _say(_done(order, app, state))
-        if order["do"] == "stop":
-            break
+    try:
+        for line in sys.stdin:
+            order = json.loads(line)
+            if order["do"] == "stop":
+                _keep(state)
+                _say({})
+                break
+            _say(_done(order, app, state))
+    finally:
+        # The servers' threads would keep the process alive.
+        os._exit(0)
+
+
+def _keep(state: State) -> None:
+    """Leave on disk what a cluster keeps over a restart."""
+    if state.broker:
+        state.broker.copy_all()
     state.save()
-    os._exit(0)
 
 
 def _done(order: dict[str, Any], app: App, state: State) -> Any:

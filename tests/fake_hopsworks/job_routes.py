@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from confluent_kafka import KafkaException
 
 from fake_hopsworks import delta
 from fake_hopsworks.feature_group_routes import add_commit, find_group
-from fake_hopsworks.kafka import SECURITY_PROTOCOL, Broker
+from fake_hopsworks.kafka import SECURITY_PROTOCOL, Broker, rows_of
 from fake_hopsworks.routing import ApiError, Call, route
 from fake_hopsworks.schemas import length_limits, too_long
 from fake_hopsworks.state import FEATURE_STORE_ID, State
@@ -153,13 +155,15 @@ def _write_logs(state: State, execution: dict[str, Any], wrong: str) -> None:
 def materialize(state: State, group: dict[str, Any]) -> str | None:
     """Upsert a topic's unread rows into its table; what went wrong, if anything."""
     try:
-        rows = _broker(state).unread_rows(group)
-    except (pa.ArrowException, ValueError, TimeoutError) as error:
+        topic = _broker(state).topic(group["onlineTopicName"])
+        rows = rows_of(group, topic)
+    except (pa.ArrowException, ValueError, TimeoutError, KafkaException) as error:
         return str(error)
     wrong = too_long(rows, length_limits(group))
     if wrong or not rows.num_rows:
         return wrong
     counts = delta.upsert(group, newest_per_key(rows, delta.keys(group)))
+    topic.mark_read()
     moment = delta.last_commit_ms(group)
     stamp = datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y%m%d%H%M%S%f")[:-3]
     made = {"commitDateString": stamp, "commitTime": moment, "rowsDeleted": 0}
@@ -170,11 +174,9 @@ def materialize(state: State, group: dict[str, Any]) -> str | None:
 
 def newest_per_key(rows: pa.Table, keys: list[str]) -> pa.Table:
     """The last row of each key, in the order of arrival."""
-    at = {
-        tuple(row.values()): index
-        for index, row in enumerate(rows.select(keys).to_pylist())
-    }
-    return rows.take(sorted(at.values()))
+    arrivals = rows.select(keys).append_column("", [range(rows.num_rows)])
+    newest = arrivals.group_by(keys).aggregate([("", "max")])["_max"]
+    return rows.take(newest.take(pc.sort_indices(newest)))
 
 
 @route(

@@ -86,6 +86,9 @@ class State:
         path = self.root / "metadata.json"
         if path.is_file():
             self.metadata = Metadata(**json.loads(path.read_text()))
+        for execution in self.metadata.executions:
+            if execution["finalStatus"] == "UNDEFINED":
+                execution |= {"state": "KILLED", "finalStatus": "KILLED"}
 
     def save(self) -> None:
         """Replace the metadata on disk by what is in memory."""
