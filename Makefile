@@ -50,7 +50,7 @@ demo: $(READY)  ## serve the replica, crawl it, build, train, publish, then serv
 test: $(READY)  ## the whole test suite
 	@$(BIN)/python -m pytest
 	@# Apart: importing the Hopsworks client changes the logging of the whole process.
-	@$(BIN)/python -m pytest -m hopsworks
+	@$(BIN)/python -m pytest -m "hopsworks and not long"
 
 check: $(READY)  ## linters, types, import contract, dbt parse, Dagster definitions
 	@$(BIN)/ruff format --check .

@@ -166,8 +166,8 @@ def materialize(state: State, group: dict[str, Any]) -> str | None:
     topic.mark_read()
     moment = delta.last_commit_ms(group)
     stamp = datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y%m%d%H%M%S%f")[:-3]
-    made = {"commitDateString": stamp, "commitTime": moment, "rowsDeleted": 0}
-    made |= {"validationId": None, "lastActiveCommitTime": moment}
+    made: dict[str, Any] = {"commitDateString": stamp, "commitTime": moment}
+    made |= {"rowsDeleted": 0, "validationId": None, "lastActiveCommitTime": moment}
     add_commit(state, group, made | counts)
     return None
 
