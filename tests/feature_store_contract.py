@@ -307,6 +307,21 @@ class FeatureStoreContract:
                 replace(VIEW, version=2, features=("stem_cm",), labels=())
             )
 
+    def test_columns_without_a_value_keep_their_types(
+        self, store: FeatureStore
+    ) -> None:
+        row = {"flower_id": 1, "measured_date": date(2026, 1, 5)}
+        rows = pa.Table.from_pylist([row], schema=FLOWERS.arrow_schema)
+        store.write(FLOWERS, rows)
+        assert store.read("flowers", 1).equals(rows)
+
+    def test_no_rows_make_an_empty_group(self, store: FeatureStore) -> None:
+        nothing = FLOWERS.arrow_schema.empty_table()
+        store.write(FLOWERS, nothing)
+        assert store.read("flowers", 1).equals(nothing)
+        store.write(FLOWERS, flowers())
+        assert store.read("flowers", 1).equals(flowers())
+
     def test_200_000_rows_come_back_identical(self, store: FeatureStore) -> None:
         rows = many_flowers(200_000)
         receipt = store.write(FLOWERS, rows)

@@ -1,0 +1,174 @@
+"""Publishers to one project take turns; Kafka lands the same rows as Delta does."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_hopsworks import FakeCluster, Fault
+from feature_store_contract import (
+    FLOWERS,
+    LEVELS,
+    flowers,
+    levels,
+    many_flowers,
+)
+from hopsworks_cluster_under_test import address_of
+from registry_contract import register
+
+from ml.feature_groups import FeatureStoreError
+from ml.hopsworks.cluster import Cluster
+from ml.hopsworks.feature_store import HopsworksFeatureStore
+from ml.hopsworks.registry import HopsworksRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ml.hopsworks.address import ClusterAddress
+
+pytestmark = pytest.mark.hopsworks
+
+LOCK = "Resources/slutpris/lock"
+HOUR_AGO = "2026-01-01T00:00:00+00:00"
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeCluster]:
+    with FakeCluster(tmp_path / "cluster", kafka=False) as fake:
+        yield fake
+
+
+@pytest.fixture
+def with_kafka(tmp_path: Path) -> Iterator[FakeCluster]:
+    with FakeCluster(tmp_path / "cluster") as fake:
+        yield fake
+
+
+def opened(address: ClusterAddress) -> HopsworksFeatureStore:
+    return HopsworksFeatureStore(Cluster(address))
+
+
+def register_one(address: ClusterAddress, folder: Path, text: str) -> int:
+    folder.mkdir()
+    cluster = Cluster(address)
+    number = register(HopsworksRegistry(cluster), folder, text).version.version
+    cluster.close()
+    return number
+
+
+def test_machines_that_publish_at_once_take_turns(
+    fake: FakeCluster, tmp_path: Path
+) -> None:
+    address = address_of(fake, tmp_path, lock_wait_s=90)
+    arguments = [
+        # a folder of its own stands for another machine: no local lock is shared
+        (replace(address, local_dir=tmp_path / f"m{n}"), tmp_path / f"t{n}", f"w{n}")
+        for n in range(3)
+    ]
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        numbers = pool.starmap(register_one, arguments)
+    assert sorted(numbers) == [1, 2, 3]
+    assert not (fake.datasets / LOCK).exists()
+
+
+def lock(fake: FakeCluster, **holder: object) -> None:
+    folder = fake.datasets / LOCK
+    folder.mkdir(parents=True)
+    signed = {"token": "x", "host": "elsewhere", "process": 7, "at": HOUR_AGO}
+    signed |= {"until": "2999-01-01T00:00:00+00:00"} | holder
+    (folder / "holder.json").write_text(json.dumps(signed))
+
+
+def test_a_lock_that_is_held_says_by_whom_and_what_to_do(
+    fake: FakeCluster, tmp_path: Path
+) -> None:
+    lock(fake)
+    store = opened(address_of(fake, tmp_path, lock_wait_s=1))
+    with pytest.raises(
+        FeatureStoreError, match=r"process 7 of elsewhere, since 2026-.*remove the fold"
+    ):
+        store.write(FLOWERS, flowers())
+    assert (fake.datasets / LOCK).exists()
+    store._cluster.close()
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        {"until": HOUR_AGO},
+        {"host": os.uname().nodename, "process": 2**22 + 1},
+    ],
+    ids=["older than it may be", "a process that is no more"],
+)
+def test_a_lock_that_was_left_is_broken(
+    fake: FakeCluster, tmp_path: Path, holder: dict[str, object]
+) -> None:
+    lock(fake, **holder)
+    store = opened(address_of(fake, tmp_path, lock_wait_s=1))
+    assert store.write(FLOWERS, flowers()).rows_inserted == 3
+    assert not (fake.datasets / LOCK).exists()
+    store._cluster.close()
+
+
+def test_rows_through_kafka_are_those_that_were_sent(
+    with_kafka: FakeCluster, tmp_path: Path
+) -> None:
+    store = opened(address_of(with_kafka, tmp_path, write_mode="stream"))
+    receipt = store.write(FLOWERS, flowers())
+    assert receipt.job_id is not None
+    assert receipt.job_id.startswith("flowers_1_offline_fg_materialization ")
+    assert store.read("flowers", 1).equals(flowers())
+    mended = flowers({"flower_id": 2, "petal_cm": 5.5, "species": "näva"})
+    store.write(FLOWERS, mended)
+    assert store.read("flowers", 1).equals(mended)
+    assert store.write(FLOWERS, mended).skipped
+    store._cluster.close()
+
+
+def test_20_000_rows_through_kafka_come_back_identical(
+    with_kafka: FakeCluster, tmp_path: Path
+) -> None:
+    store = opened(address_of(with_kafka, tmp_path, write_mode="stream"))
+    rows = many_flowers(20_000)
+    store.write(FLOWERS, rows)
+    assert store.read("flowers", 1).equals(rows.combine_chunks())
+    store._cluster.close()
+
+
+def test_a_correction_that_kafka_cannot_make_is_refused(
+    with_kafka: FakeCluster, tmp_path: Path
+) -> None:
+    from datetime import date, datetime
+
+    store = opened(address_of(with_kafka, tmp_path, write_mode="stream"))
+    store.write(FLOWERS, flowers())
+    moved = flowers({"flower_id": 3, "measured_date": date(2026, 1, 1)})
+    with pytest.raises(FeatureStoreError, match="HOPSWORKS_WRITE_MODE=delta"):
+        store.write(FLOWERS, moved)
+    assert store.read("flowers", 1).equals(flowers())
+    store.write(LEVELS, levels(("Åsögatan", datetime(2026, 1, 1), 1.0)))
+    store.write(LEVELS, levels(("Åsögatan", datetime(2026, 2, 1), 1.0)))
+    assert store.read("street_levels", 1).num_rows == 2
+    store._cluster.close()
+
+
+@pytest.mark.parametrize("kind", ["broker_down", "broker_stall"])
+def test_brokers_that_do_not_answer_are_named(
+    with_kafka: FakeCluster, tmp_path: Path, kind: str
+) -> None:
+    address = address_of(
+        with_kafka, tmp_path, write_mode="stream", transfer_deadline_s=40
+    )
+    store = opened(address)
+    with_kafka.faults.add(Fault(kind))  # ty: ignore[invalid-argument-type]
+    with pytest.raises(FeatureStoreError, match="HOPSWORKS_WRITE_MODE=delta"):
+        store.write(FLOWERS, flowers())
+    with_kafka.faults.clear()
+    store.write(FLOWERS, flowers())
+    assert store.read("flowers", 1).equals(flowers())
+    store._cluster.close()
