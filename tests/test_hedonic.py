@@ -15,14 +15,17 @@ from ml.valuation.hedonic.days import date_of, days_of, month_start, next_month_
 from ml.valuation.hedonic.groups import NO_GROUP, GroupMeans
 from ml.valuation.hedonic.hedonics import HEDONIC_FEATURES, PART_FEATURES, Hedonics
 from ml.valuation.hedonic.kept import KeptArrays
+from ml.valuation.hedonic.lately import Lately
 from ml.valuation.hedonic.masked import (
     MASKED_FEATURES,
     NEVER_SEEN,
     _draw,
+    _lately_but,
     masked_features_of_sales,
     with_masked_examples,
 )
 from ml.valuation.hedonic.neighbours import (
+    ALIKE,
     OWN_VARIANCE,
     SHARED_VARIANCE,
     Points,
@@ -251,7 +254,8 @@ def test_a_price_that_was_set_right_makes_its_months_again_and_no_earlier(
     assert same_bytes(found, Hedonics(changed).features_of_sales())
     after = {path.name for path in tmp_path.iterdir()}
     assert len(after) == len(before)
-    assert {name[:16] for name in after - before} == {"features-2016-06"}
+    made = {name.rsplit("-", 1)[0] for name in after - before}
+    assert made == {"features-2016-06", "lately-2016-06"}
 
 
 def test_a_folder_that_cannot_be_written_costs_time_alone(
@@ -295,8 +299,61 @@ def test_a_masked_sale_knows_nothing_of_its_square(
 
     found = masked_features_of_sales(Hedonics(poisoned)).loc[asked]
 
-    assert same_bytes(found, masked_features_of_sales(hedonics).loc[asked])
+    clean = masked_features_of_sales(hedonics).loc[asked]
+    # What was lately unforeseen of other squares' sales was foretold knowing these.
+    others = [name for name in MASKED_FEATURES if name != "masked_lately_log_residual"]
+    assert same_bytes(found[others], clean[others])
     assert found.notna().all(axis=None)
+
+
+def test_a_masked_sale_knows_nothing_lately_unforeseen_of_its_square(
+    hedonics: Hedonics,
+) -> None:
+    first_day = int(month_start(days_of(pd.Series([DAY])))[0])
+    recent = hedonics.recent(first_day)
+    is_hidden = _draw(hedonics.past[recent], first_day) == NEVER_SEEN
+    homes = hedonics.past.homes[hedonics.month(first_day)]
+
+    found = _lately_but(is_hidden, hedonics, first_day).before(homes.points)
+
+    unforeseen = np.where(is_hidden, 9.0, hedonics.unforeseen(recent))
+    assert (
+        found != hedonics.lately_of(first_day, unforeseen).before(homes.points)
+    ).any()
+    unforeseen[is_hidden] = np.nan
+    expected = hedonics.lately_of(first_day, unforeseen).before(homes.points)
+    assert found.tolist() == expected.tolist()
+
+
+def test_what_was_lately_unforeseen_is_a_mean_of_earlier_sales_that_fades() -> None:
+    settled, newest, home = points(20, 1000, 1), points(10, 1055, 2), points(1, 1050, 3)
+    unforeseen = np.random.default_rng(4).normal(0, 0.1, 30)
+    unforeseen[3] = np.nan
+
+    found = Lately(settled, newest, unforeseen).before(home)
+
+    weight, total = 5.0, 0.0
+    for each, value in zip([*_each(settled), *_each(newest)], unforeseen, strict=True):
+        if np.isfinite(value) and each.day < home.day[0]:
+            apart_m = np.hypot(
+                each.east_m - home.east_m[0], each.north_m - home.north_m[0]
+            )
+            log_size = (each.log_area - home.log_area[0]) / 0.28
+            days = home.day[0] - each.day
+            share = np.exp(-apart_m / 1440 - days / 87 - log_size**2)
+            weight, total = weight + share, total + share * np.clip(value, -0.25, 0.25)
+    assert found.item() == pytest.approx(total / weight)
+    assert abs(found.item()) > 0.001
+
+
+def test_where_nothing_was_sold_lately_nothing_was_unforeseen() -> None:
+    none, home = points(0, 1000, 1), points(1, 1050, 3)
+
+    assert Lately(none, none, np.zeros(0)).before(home).tolist() == [0.0]
+
+
+def _each(many: Points) -> list[Points]:
+    return [many[row] for row in range(len(many))]
 
 
 def test_masked_sales_are_described_as_strangers(
@@ -385,7 +442,8 @@ def test_the_nearest_in_steps_are_chosen_and_none_from_the_day_on() -> None:
 
     chosen = pool.neighbours(home).rows[0]
 
-    steps = np.linalg.norm(pool.points.steps() - home.steps(), axis=1)
+    apart = pool.points.steps(ALIKE) - home.steps(ALIKE)
+    steps = np.linalg.norm(apart, axis=1)
     steps[pool.points.day >= home.day[0]] = np.inf
     assert sorted(chosen) == sorted(np.argsort(steps)[:50])
 

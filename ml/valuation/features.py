@@ -15,7 +15,11 @@ import numpy as np
 import pandas as pd
 
 from ml.valuation.hedonic.columns import floats, known_floats
-from ml.valuation.hedonic.hedonics import HEDONIC_FEATURES, PART_FEATURES
+from ml.valuation.hedonic.hedonics import (
+    HEDONIC_FEATURES,
+    LATELY_FEATURE,
+    PART_FEATURES,
+)
 from ml.valuation.hedonic.terms import GUESSED_YEAR_SOURCES
 from warehouse.errors import SlutprisError
 
@@ -92,11 +96,12 @@ NEIGHBOURHOOD_FEATURES = (
     "size_log_drift",
     "neighbours_log_residual",
     "neighbours_certainty",
+    LATELY_FEATURE,
 )
 """Of the hedonic features, those that a model reads as they are; the market's level is
 part of the target, and the asking prices' premium is for homes that are listed."""
 
-HEDONIC_SUM = (*PART_FEATURES, "neighbours_log_residual")
+HEDONIC_SUM = (*PART_FEATURES, "neighbours_log_residual", LATELY_FEATURE)
 
 PLAIN_FEATURES = FACTS + SURROUNDINGS + HISTORY_FEATURES
 FEATURES = (
@@ -111,7 +116,13 @@ LISTED_FEATURE = "list_price_ratio"
 """Log of the asking price per m² over the price level: the target, as asked."""
 ASKING_GAP = "asking_log_gap"
 """How far below what the hedonic features say a home is asked for, as a log."""
-LISTED_FEATURES = (LISTED_FEATURE, ASKING_GAP, *ASKING_FEATURES)
+ASKING_STYLE = {
+    "asking_rest_of_million": 1_000_000,
+    "asking_rest_of_100_thousand": 100_000,
+}
+"""How the asking price is written, as shares: 2 995 000 kr invites bids, 3 150 000 kr
+is nearer what the seller expects. They took 0.07 points off the MAPE."""
+LISTED_FEATURES = (LISTED_FEATURE, ASKING_GAP, *ASKING_STYLE, *ASKING_FEATURES)
 
 
 def read_sale_features(
@@ -250,14 +261,20 @@ class FeatureEncoding:
             return self._list_price_ratio(features)
         if name == ASKING_GAP:
             return hedonic_sum(features) - self._list_price_ratio(features)
+        if name in ASKING_STYLE:
+            return _asked_sek(features) % ASKING_STYLE[name] / ASKING_STYLE[name]
         if name in KNOWN_FACTS:
             return known_fact(features, name)
         return floats(features, name)
 
     def _list_price_ratio(self, features: pd.DataFrame) -> np.ndarray:
-        asked = floats(features, "list_price_sek")
-        per_m2 = np.where(asked > 0, asked, np.nan) / floats(features, "living_area_m2")
+        per_m2 = _asked_sek(features) / floats(features, "living_area_m2")
         return np.log(per_m2 / self.price_level(features))
+
+
+def _asked_sek(features: pd.DataFrame) -> np.ndarray:
+    asked = floats(features, "list_price_sek")
+    return np.where(asked > 0, asked, np.nan)
 
 
 def market_log_level(features: pd.DataFrame) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import pandas as pd
 
 from ml.valuation.features import MARKET_LEVEL
+from ml.valuation.hedonic.hedonics import LATELY_FEATURE
 from ml.valuation.swedish import swedish_number
 from warehouse.errors import SlutprisError
 
@@ -126,6 +127,12 @@ FEATURE_NAMES: dict[str, FeatureName] = {
     "neighbours_log_residual": FeatureName(
         _NEAR, "Grannarnas försäljningar", "Neighbours' sales", "log_over_expected"
     ),
+    LATELY_FEATURE: FeatureName(
+        _NEAR,
+        "Oväntat på sistone i området",
+        "Lately unforeseen in the area",
+        "log_over_expected",
+    ),
     "neighbours_certainty": FeatureName(
         _NEAR, "Hur mycket grannarna säger", "How much neighbours tell"
     ),
@@ -213,6 +220,12 @@ FEATURE_NAMES: dict[str, FeatureName] = {
     ),
     "asking_log_gap": FeatureName(
         "asking_price", "Grannarnas nivå mot begärt", "Neighbours' level over asked"
+    ),
+    "asking_rest_of_million": FeatureName(
+        "asking_price", "Hur begärt pris är skrivet", "How the asking price is written"
+    ),
+    "asking_rest_of_100_thousand": FeatureName(
+        "asking_price", "Begärt pris i jämna tal", "Roundness of the asking price"
     ),
     "agency": FeatureName("asking_price", "Mäklare", "Agency", "name"),
     "list_price_ratio": FeatureName("asking_price", "Utgångspris", "Asking price"),

@@ -25,13 +25,15 @@ from ml.valuation.hedonic.days import (
     period_of,
 )
 from ml.valuation.hedonic.kept import Arrays, KeptArrays, fingerprint
+from ml.valuation.hedonic.lately import LATELY_DAYS, Lately
 from ml.valuation.hedonic.market import (
-    HEDONIC_FEATURES,
+    MARKET_FEATURES,
     NO_SALES,
     PART_FEATURES,
     PERIOD_SHRINKAGE_SALES,
     Market,
     NearSales,
+    foreseen,
 )
 from ml.valuation.hedonic.past import Homes, PastSales
 from ml.valuation.hedonic.ridge import Effects, fit_effects
@@ -41,6 +43,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["HEDONIC_FEATURES", "PART_FEATURES", "Hedonics"]
+
+LATELY_FEATURE = "lately_log_residual"
+HEDONIC_FEATURES = (*MARKET_FEATURES, LATELY_FEATURE)
+"""``MARKET_FEATURES``, and what sales here and of this size lately fetched beyond what
+those foretold of them."""
 
 SALE_COLUMNS = (
     "sale_id",
@@ -95,6 +102,8 @@ class Hedonics:
         self.past = PastSales.of(self.sales)
         self._kept = kept
         self._markets: dict[int, Market] = {}
+        self._lately: dict[int, Lately] = {}
+        self._unforeseen: dict[int, np.ndarray] = {}
 
     def features(self, homes: pd.DataFrame) -> pd.DataFrame:
         """Hedonic features of homes on their days (``sold_date``), as of before them.
@@ -124,7 +133,8 @@ class Hedonics:
             if market is not None:
                 rows = np.flatnonzero(month == first_day)
                 near = market.neighbours(asked[rows])
-                found[rows] = market.features_by(asked[rows], near)
+                found[rows, :-1] = market.features_by(asked[rows], near)
+                found[rows, -1] = self.lately(first_day).before(asked[rows].points)
                 if rows[0] == 0:
                     nearest = market.near_sales(near, 0)
                     start = self.window(first_day).start
@@ -149,9 +159,8 @@ class Hedonics:
             if since is not None and date_of(next_month_start(first_day)) <= since:
                 continue
             watch(date_of(first_day))
-            sales = self.sales.iloc[np.flatnonzero(month == first_day)]
-            frames.append(self._features_of_month(first_day, sales))
-            self._markets.pop(first_day, None)
+            frames.append(self._features_of_month(first_day))
+            self._forget(first_day)
         return pd.concat(frames[1:] or frames)
 
     def neighbours(self, home: pd.DataFrame) -> pd.DataFrame:
@@ -190,16 +199,99 @@ class Hedonics:
         sales = self.past[settled.start : self.end(first_day)]
         return Market(sales, count, effects)
 
-    def _features_of_month(self, first_day: int, sales: pd.DataFrame) -> pd.DataFrame:
-        def made() -> Arrays:
-            return {"features": self.features(sales).to_numpy()}
+    def lately(self, first_day: int) -> Lately:
+        """Give the sales up to a month's end by what was not foreseen of them."""
+        if (known := self._lately.get(first_day)) is not None:
+            return known
+        made = self.lately_of(first_day, self.unforeseen(self.recent(first_day)))
+        for oldest in list(self._lately)[: 1 - MOST_MARKETS]:
+            self._lately.pop(oldest, None)
+        self._lately[first_day] = made
+        return made
 
-        seen = slice(self.window(first_day).start, self.end(first_day))
+    def lately_of(self, first_day: int, unforeseen: np.ndarray) -> Lately:
+        """Make the same of other residuals of the ``recent`` rows; NaN is unseen."""
+        rows = self.recent(first_day)
+        points = self.past.homes.points[rows]
+        count = self.month(first_day).start - rows.start
+        return Lately(points[:count], points[count:], unforeseen)
+
+    def unforeseen(self, rows: slice) -> np.ndarray:
+        """What sales fetched beyond what was foretold on their day; NaN of the first.
+
+        Parameters
+        ----------
+        rows
+            Of ``past``.
+        """
+        months = np.unique(month_start(self.past.day[rows])).tolist()
+        if not months:
+            return np.zeros(0)
+        found = np.concatenate([self._unforeseen_of_month(each) for each in months])
+        before = rows.start - self.month(months[0]).start
+        return found[before : before + rows.stop - rows.start]
+
+    def _unforeseen_of_month(self, first_day: int) -> np.ndarray:
+        if first_day not in self._unforeseen:
+            self._market_features_of_month(first_day)
+        return self._unforeseen[first_day]
+
+    def _market_features_of_month(self, first_day: int) -> np.ndarray:
+        rows = self.month(first_day)
+
+        def made() -> Arrays:
+            market = self.market(first_day)
+            if market is None:
+                nothing = np.full(
+                    (rows.stop - rows.start, len(MARKET_FEATURES)), np.nan
+                )
+                return {"features": nothing}
+            return {"features": market.features(self.past.homes[rows])}
+
+        seen = slice(self.window(first_day).start, rows.stop)
+        found = self.known("features", first_day, seen, made)["features"]
+        self._unforeseen[first_day] = self.past.log_ratio[rows] - foreseen(found)
+        return found
+
+    def _features_of_month(self, first_day: int) -> pd.DataFrame:
+        rows = self.month(first_day)
+        found = self._market_features_of_month(first_day)
+
+        def made() -> Arrays:
+            points = self.past.homes.points[rows]
+            return {"lately": self.lately(first_day).before(points)}
+
+        seen = self.seen_lately(first_day)
+        lately = self.known("lately", first_day, seen, made)["lately"]
+        is_described = np.isfinite(found[:, 0])
         return pd.DataFrame(
-            self.known("features", first_day, seen, made)["features"],
-            index=pd.Index(sales["sale_id"], name="sale_id"),
+            np.column_stack([found, np.where(is_described, lately, np.nan)]),
+            index=pd.Index(self.past.sale_id[rows], name="sale_id"),
             columns=list(HEDONIC_FEATURES),
         )
+
+    def recent(self, first_day: int) -> slice:
+        """Give the rows of ``past`` that are recent in a month, its own included."""
+        start = int(np.searchsorted(self.past.day, first_day - LATELY_DAYS))
+        return slice(start, self.end(first_day))
+
+    def seen_lately(self, first_day: int) -> slice:
+        """Give the rows of ``past`` that the recent ones were foretold from, and they.
+
+        The oldest of them was foretold from the window before its own month.
+        """
+        rows = self.recent(first_day)
+        oldest = int(month_start(self.past.day[rows.start]))
+        return slice(self.window(oldest).start, rows.stop)
+
+    def month(self, first_day: int) -> slice:
+        """Give the rows of ``past`` that were sold in a month."""
+        start = int(np.searchsorted(self.past.day, first_day))
+        return slice(start, self.end(first_day))
+
+    def _forget(self, first_day: int) -> None:
+        self._markets.pop(first_day, None)
+        self._lately.pop(first_day, None)
 
     def window(self, first_day: int) -> slice:
         """Give the rows of ``past`` that a month's effects are fitted on."""

@@ -36,7 +36,7 @@ LARGEST_SETTLED_DEVIATION = 0.5
 """How far from the median of all a sale moves what its half-month has in common."""
 
 PART_FEATURES = tuple(f"hedonic_{part}_log_premium" for part in PARTS)
-HEDONIC_FEATURES = (
+MARKET_FEATURES = (
     "hedonic_log_premium",
     *PART_FEATURES,
     "market_log_level",
@@ -57,6 +57,10 @@ it all. ``asking_log_premium`` is how much above their asking prices homes sold 
 last weeks; the residuals of asking are how much more than that neighbours, the agency's
 sales and the district's did: some agencies ask for less than they expect.
 """
+FORESEEN = ("market_log_level", "hedonic_log_premium", "neighbours_log_residual")
+"""What is foretold of a sale, in logs over the index: the sum of these features."""
+
+_FORESEEN = [MARKET_FEATURES.index(name) for name in FORESEEN]
 
 _TERMS_OF_PARTS = [np.array([term.part == part for term in TERMS]) for part in PARTS]
 
@@ -113,7 +117,7 @@ class Market:
         self._levels: dict[int, _Level] = {}
 
     def features(self, homes: Homes) -> np.ndarray:
-        """``HEDONIC_FEATURES`` of homes of this month, a row each."""
+        """``MARKET_FEATURES`` of homes of this month, a row each."""
         return self.features_by(homes, self.neighbours(homes))
 
     def neighbours(self, homes: Homes) -> Neighbours:
@@ -121,7 +125,7 @@ class Market:
         return self._pool.neighbours(homes.points)
 
     def features_by(self, homes: Homes, near: Neighbours) -> np.ndarray:
-        """``HEDONIC_FEATURES`` of homes whose neighbours are known already."""
+        """``MARKET_FEATURES`` of homes whose neighbours are known already."""
         by_term = self._effects.of(homes.keys)
         # Row by row in memory: added up otherwise, a home alone ends in another digit.
         parts = [
@@ -235,6 +239,11 @@ class Market:
         total = np.bincount(size, weight * beyond)
         count = np.bincount(size, weight) + SIZE_DRIFT_SHRINKAGE
         return dict(enumerate((total / count).tolist()))
+
+
+def foreseen(features: np.ndarray) -> np.ndarray:
+    """Add up what rows of ``MARKET_FEATURES`` foretell: the log ratio to the index."""
+    return features[:, _FORESEEN].sum(axis=1)
 
 
 def _size_drifts(levels: list[_Level], size: np.ndarray) -> list[float]:

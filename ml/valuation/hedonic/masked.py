@@ -17,11 +17,17 @@ import numpy as np
 import pandas as pd
 
 from ml.valuation.hedonic.days import month_start
-from ml.valuation.hedonic.hedonics import FEWEST_SALES, Hedonics, fitted_effects
-from ml.valuation.hedonic.market import HEDONIC_FEATURES, Market
+from ml.valuation.hedonic.hedonics import (
+    FEWEST_SALES,
+    HEDONIC_FEATURES,
+    Hedonics,
+    fitted_effects,
+)
+from ml.valuation.hedonic.market import Market
 
 if TYPE_CHECKING:
     from ml.valuation.hedonic.kept import Arrays
+    from ml.valuation.hedonic.lately import Lately
     from ml.valuation.hedonic.past import PastSales
 
 PREFIX = "masked_"
@@ -29,7 +35,7 @@ MASKED_FEATURES = tuple(PREFIX + name for name in HEDONIC_FEATURES)
 SQUARE_M = 2_200
 ONE_IN = 8
 NEVER_SEEN, SEEN_LATELY = 0, 1
-LATELY_DAYS = 150
+SEEN_LATELY_DAYS = 150
 
 
 def masked_features_of_sales(hedonics: Hedonics) -> pd.DataFrame:
@@ -57,19 +63,31 @@ def _of_month(hedonics: Hedonics, first_day: int) -> pd.DataFrame:
     is_asked = (draw <= SEEN_LATELY) & (np.arange(len(sales)) >= count)
 
     def made() -> Arrays:
-        is_old = sales.day < first_day - LATELY_DAYS
+        is_old = sales.day < first_day - SEEN_LATELY_DAYS
         is_hidden = (draw == NEVER_SEEN) | ((draw == SEEN_LATELY) & is_old)
         kept = int((~is_hidden[:count]).sum())
         if kept < FEWEST_SALES or not is_asked.any():
             return {"features": np.full((int(is_asked.sum()), _COUNT), np.nan)}
         seen = sales[~is_hidden]
         effects = fitted_effects(seen[:kept], first_day)
-        market = Market(seen, kept, effects)
-        return {"features": market.features(sales.homes[is_asked])}
+        homes = sales.homes[is_asked]
+        found = Market(seen, kept, effects).features(homes)
+        lately = _lately_but(is_hidden, hedonics, first_day).before(homes.points)
+        return {"features": np.column_stack([found, lately])}
 
-    rows = slice(settled.start, hedonics.end(first_day))
+    rows = hedonics.seen_lately(first_day)
     found = hedonics.known("masked", first_day, rows, made)["features"]
     return _frame(sales.sale_id[is_asked], found)
+
+
+def _lately_but(is_hidden: np.ndarray, hedonics: Hedonics, first_day: int) -> Lately:
+    """Give what was lately unforeseen of sales that are not hidden.
+
+    ``is_hidden`` ends where the recent sales do.
+    """
+    unforeseen = hedonics.unforeseen(hedonics.recent(first_day))
+    hidden = is_hidden[len(is_hidden) - len(unforeseen) :]
+    return hedonics.lately_of(first_day, np.where(hidden, np.nan, unforeseen))
 
 
 def _draw(sales: PastSales, first_day: int) -> np.ndarray:

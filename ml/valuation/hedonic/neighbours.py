@@ -221,6 +221,11 @@ class Pool:
     def __init__(self, settled: Points, newest: Points) -> None:
         self._nearest = Nearest(settled, newest, ALIKE, KEPT)
 
+    @property
+    def points(self) -> Points:
+        """All of them, the settled ones first."""
+        return self._nearest.points
+
     def neighbours(self, homes: Points) -> Neighbours:
         """Find and weigh the neighbours of homes; one without a place has none."""
         found = [
