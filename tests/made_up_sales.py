@@ -29,8 +29,18 @@ SMALL = {
         "subsample": 0.8,
     },
     "lightgbm": {"num_boost_round": 60, "learning_rate": 0.2, "num_leaves": 15},
+    "neural": {
+        "networks": 2,
+        "bins": 4,
+        "hidden_layer_sizes": [16, 8],
+        "alpha": 0.01,
+        "learning_rate_init": 0.01,
+        "batch_size": 64,
+        "epochs": 20,
+        "averaged_epochs": 4,
+    },
 }
-"""Hyperparameters for tests: small trees, learnt in a blink."""
+"""Hyperparameters for tests: small trees and networks, learnt in a blink."""
 
 
 def described_made_up_sales(rows: int = 1500, seed: int = 1) -> pd.DataFrame:

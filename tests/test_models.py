@@ -62,7 +62,7 @@ def seed_model() -> SeedRecipeModel:
 
 
 FAST_MODELS = [xgboost_model, plain_model, blend_model, seed_model]
-FILES = {"model.json", "booster.ubj", "xgboost.ubj", "lightgbm.txt"}
+FILES = {"model.json", "booster.ubj", "xgboost.ubj", "lightgbm.txt", "neural.npz"}
 
 
 def mape_pct(model: PriceModel, sales: pd.DataFrame) -> float:
@@ -296,8 +296,10 @@ def test_model_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_every_learner_has_hyperparameters_that_say_where_they_come_from() -> None:
     reviewed = reviewed_parameters()
 
-    assert set(reviewed) == {"xgboost", "lightgbm"}
-    assert all(each["num_boost_round"] >= 100 for each in reviewed.values())
+    assert set(reviewed) == {"xgboost", "lightgbm", "neural"}
+    trees = [each for name, each in reviewed.items() if name != "neural"]
+    assert all(each["num_boost_round"] >= 100 for each in trees)
+    assert reviewed["neural"]["networks"] >= 4
     assert json.loads(PATH.read_text(encoding="utf-8"))["provenance"]
 
 

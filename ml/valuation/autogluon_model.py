@@ -15,6 +15,7 @@ import numpy as np
 from ml.valuation.features import FeatureEncoding, Mode
 from ml.valuation.hedonic.masked import with_masked_examples
 from ml.valuation.intervals import Calibration
+from ml.valuation.learners import hedonic_parts
 from ml.valuation.model_files import read_description, write_description
 from ml.valuation.recalibration import Recalibration, held_out
 from warehouse.errors import SlutprisError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from autogluon.tabular import TabularPredictor
 
-TARGET = "log_price_ratio"
+TARGET = "log_beyond_hedonic_sum"
 PREDICTOR = "predictor"
 
 INFER_LIMIT_S = 0.02
@@ -112,7 +113,8 @@ class AutoGluonModel:
 
     def log_ratio(self, matrix: pd.DataFrame, model: str | None = None) -> np.ndarray:
         """Log of the price per m² over the price level, of rows of the encoding."""
-        return np.asarray(self.predictor.predict(matrix, model=model), dtype="float64")
+        rest = np.asarray(self.predictor.predict(matrix, model=model), dtype="float64")
+        return rest + hedonic_parts(matrix).sum(axis=1)
 
     def save(self, folder: Path) -> None:
         """Write the folder of AutoGluon, only what prediction needs."""
@@ -152,8 +154,9 @@ class AutoGluonModel:
         return self.encoding.value_sek(log_ratio, features)
 
     def _table(self, sales: pd.DataFrame) -> pd.DataFrame:
-        target = {TARGET: self.encoding.log_price_ratio(sales)}
-        return self.encoding.matrix(sales).assign(**target)
+        matrix = self.encoding.matrix(sales)
+        known = hedonic_parts(matrix).sum(axis=1)
+        return matrix.assign(**{TARGET: self.encoding.log_price_ratio(sales) - known})
 
     def _calibrate(self, recent: pd.DataFrame) -> None:
         # The best model before its refit has not trained on the recent sales.

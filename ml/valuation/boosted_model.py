@@ -23,6 +23,7 @@ from ml.valuation.learners import (
     HedonicSum,
     Learner,
     LightGBMLearner,
+    NeuralLearner,
     XGBoostLearner,
     training_device,
 )
@@ -194,6 +195,7 @@ class BoostedModel:
                 self.parameters["lightgbm"], self.threads
             ),
             "hedonic": HedonicSum,
+            "neural": lambda: NeuralLearner(self.parameters["neural"], self.threads),
             "asking": lambda: AskingLearner(
                 self.parameters["xgboost"], self.threads, self.device
             ),
@@ -228,5 +230,5 @@ class BlendModel(BoostedModel):
     """The mean of differently built learners."""
 
     name = "blend"
-    shares: ClassVar = {"xgboost": 0.45, "lightgbm": 0.45, "hedonic": 0.1}
-    listed_shares: ClassVar = {"asking": 0.5, "lightgbm": 0.5}
+    shares: ClassVar = {"xgboost": 0.4, "lightgbm": 0.15, "neural": 0.45}
+    listed_shares: ClassVar = {"asking": 0.3, "lightgbm": 0.3, "neural": 0.4}

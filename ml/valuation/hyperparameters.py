@@ -13,6 +13,6 @@ PATH = Path(__file__).with_name("hyperparameters.json")
 
 
 def reviewed_parameters() -> dict[str, dict[str, Any]]:
-    """Hyperparameters by learner: ``xgboost`` and ``lightgbm``."""
+    """Hyperparameters by learner: ``xgboost``, ``lightgbm`` and ``neural``."""
     content = json.loads(PATH.read_text(encoding="utf-8"))
-    return {name: content[name] for name in ("xgboost", "lightgbm")}
+    return {name: content[name] for name in ("xgboost", "lightgbm", "neural")}

@@ -43,6 +43,7 @@ MODEL_CODE = (
     "metrics.py",
     "model_files.py",
     "models.py",
+    "neural.py",
     "recalibration.py",
     "seed_recipe.py",
     "training.py",
