@@ -54,6 +54,7 @@ class ServingRegistry:
         self.own = FolderRegistry(settings.registry_dir)
         self.copies = FolderRegistry(settings.fetched_models_dir)
         self._uses_copies = settings.feature_backend == "hopsworks"
+        self._told: set[str] = set()
 
     def names(self) -> list[str]:
         """Names of the models that can be served."""
@@ -85,7 +86,8 @@ class ServingRegistry:
             return self.own
         if self.copies.numbers(name):
             return self.copies
-        if self.own.numbers(name):
+        if self.own.numbers(name) and name not in self._told:
+            self._told.add(name)
             logger.warning(
                 "no copy of the model %s was fetched from the cluster yet; serving the "
                 "version registered on this machine",

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.hopsworks
 
-DEADLINE_S = 12
-TRANSFER_DEADLINE_S = 15
+DEADLINE_S = 8
+TRANSFER_DEADLINE_S = 12
 CLEARING_UP_S = 20
 """Letting go of the lock, and ending processes, on a busy machine."""
 
@@ -70,6 +70,7 @@ def ends_within(seconds: float) -> Iterator[None]:
     assert time.monotonic() - started < seconds
 
 
+LONG = pytest.mark.long
 LASTING = [
     (Fault("401", path="/featuregroups"), "API key was refused"),
     (Fault("404_other", path="/featuregroups/flowers"), "client gave up"),
@@ -78,10 +79,20 @@ LASTING = [
     (Fault("503", "POST", "/commits"), "cannot be reached or answers"),
     (Fault("503", "POST", "/commits", work_done=True), "cannot be reached or ans"),
     (Fault("stall", "POST", "/commits"), "no answer within"),
-    (Fault("stall", path="/project/getProjectInfo"), "no answer within"),
-    (Fault("trickle", path="credentials", bytes_per_second=50), "no answer within"),
+    pytest.param(
+        Fault("stall", path="/project/getProjectInfo"), "no answer within", marks=LONG
+    ),
+    pytest.param(
+        Fault("trickle", path="credentials", bytes_per_second=50),
+        "no answer within",
+        marks=LONG,
+    ),
     (Fault("truncate", path="/featurestores/sthlm_feat"), "cannot be reached or ans"),
-    (Fault("stall", "POST", "dataset/upload/.*receipts"), "no answer within"),
+    pytest.param(
+        Fault("stall", "POST", "dataset/upload/.*receipts"),
+        "no answer within",
+        marks=LONG,
+    ),
 ]
 
 
@@ -129,10 +140,12 @@ def test_a_fault_that_passes_is_not_noticed(
     ("fault", "said"),
     [
         (Fault("flight_unavailable", path="/do_get"), "port 5005"),
-        (Fault("flight_unavailable"), "no answer within"),
+        pytest.param(Fault("flight_unavailable"), "no answer within", marks=LONG),
         (Fault("flight_stall", path="/do_get"), "no answer within"),
         (Fault("flight_cut", path="/do_get"), "port 5005"),
-        (Fault("stall", path="/featurestores/query"), "no answer within"),
+        pytest.param(
+            Fault("stall", path="/featurestores/query"), "no answer within", marks=LONG
+        ),
     ],
     ids=str,
 )

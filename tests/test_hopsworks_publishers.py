@@ -157,6 +157,7 @@ def test_a_correction_that_kafka_cannot_make_is_refused(
     store._cluster.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["broker_down", "broker_stall"])
 def test_brokers_that_do_not_answer_are_named(
     with_kafka: FakeCluster, tmp_path: Path, kind: str
