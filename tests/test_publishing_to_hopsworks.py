@@ -146,6 +146,21 @@ def test_everything_is_published_with_a_receipt_and_a_second_time_nothing(
     assert fake.unknown_requests() == []
 
 
+def test_the_embedded_backend_gives_the_same_receipts(
+    settings: Settings, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEATURE_BACKEND", "embedded")
+    result = publish(settings)
+    assert result.success
+    got = receipts(result)
+    assert len(got) == PUBLISHED
+    features = got["feature_store/apartment_features"]
+    assert (features["backend"], features["rows_inserted"]) == ("embedded", 1)
+    # training has registered them there already
+    assert (got[XGBOOST]["version"], got[XGBOOST]["skipped"]) == (1, True)
+    assert fake.requests() == []
+
+
 def test_no_file_log_or_receipt_holds_the_key(
     settings: Settings,
     fake: FakeCluster,
