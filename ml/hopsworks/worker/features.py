@@ -54,18 +54,23 @@ def write_group(
     Answers with the commits it made, or the job that landed the rows.
     """
     group = _group_to_write(session, spec, mode)
-    commits_before = _commit_ids(group) if group.id else set()
-    job = None
+    is_new = not group.id
+    commits_before = set() if is_new else _commit_ids(group)
+    job, operation = None, "upsert"
     for table, is_last in _slices(rows):
         # One job lands all slices: the last of them starts it.
         job, _ = group.insert(
             table.to_pandas(types_mapper=pd.ArrowDtype),
+            operation=operation,
             write_options={
                 "wait_for_job": True,
                 "start_offline_materialization": is_last,
             },
             validation_options=UNCHECKED,
         )
+        # Of a table that holds only earlier slices no row can be replaced: the keys of
+        # a batch differ. A merge would read it all again.
+        operation = "insert" if is_new else "upsert"
     if mode == "stream":
         _remove_broker_certificates(session)
         return {"commits": [], "job": _finished_job(job)}
