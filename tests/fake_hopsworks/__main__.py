@@ -42,6 +42,8 @@ ROUTES = (
     job_routes,
 )
 PORT = 8443
+NAME_NODE_PORT = 8020
+"""Of HopsFS there is this port and no more: the fake's tables are local folders."""
 
 
 def main() -> None:
@@ -52,8 +54,10 @@ def main() -> None:
     app = App(state, model_routes.finish_rival)
     server = uvicorn.Server(_config(app, state))
     flight.serve(state)
+    name_node = socket.create_server((state.address, NAME_NODE_PORT))
     threading.Thread(target=_obey, args=(app, state, server), daemon=True).start()
     server.run(sockets=[listener])
+    name_node.close()
 
 
 def _listen(address: str | None) -> socket.socket:

@@ -16,6 +16,10 @@ VARIABLES = {
     "enable_flyingduck": "true",
     "upload_policy": "all",
 }
+LOAD_BALANCERS = tuple(
+    f"loadbalancer_external_domain_{each}"
+    for each in ("feature_query", "namenode", "datanode")
+)
 
 
 @route("GET", "variables/{name}")
@@ -23,7 +27,7 @@ def variable(call: Call) -> Any:
     name = call.params["name"]
     if name == "versions":
         return [{"software": "hopsworks", "version": VERSION}]
-    if name == "loadbalancer_external_domain_feature_query":
+    if name in LOAD_BALANCERS:
         return {"successMessage": call.state.address}
     if name not in VARIABLES:
         raise ApiError(404, 160019, f"Variable {name} is not set.")
