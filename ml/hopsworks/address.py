@@ -40,6 +40,8 @@ class ClusterAddress:
     transfer_deadline_s: float
     lock_wait_s: float
     local_dir: Path
+    recording_path: Path | None = None
+    """Where the worker keeps what is said over HTTPS, redacted; None keeps nothing."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ClusterAddress:
@@ -50,8 +52,7 @@ class ClusterAddress:
         HopsworksError
             When one is missing, the trust store is no file, or the client is not here.
         """
-        missing = [name for key, name in NEEDED.items() if not _is_set(settings, key)]
-        if missing:
+        if missing := missing_settings(settings):
             raise HopsworksError(
                 f"FEATURE_BACKEND=hopsworks needs {', '.join(missing)}; set it in the "
                 "environment, or set FEATURE_BACKEND=embedded"
@@ -65,7 +66,7 @@ class ClusterAddress:
         if trust_store is not None and not trust_store.is_file():
             raise HopsworksError(
                 f"HOPSWORKS_TRUST_STORE_PATH is {trust_store}, which is no file; name "
-                "a PEM file, or unset it to trust the system's authorities"
+                "a PEM file, or unset it to trust the public authorities"
             )
         return cls(
             host=settings.hopsworks_host,
@@ -87,14 +88,20 @@ class ClusterAddress:
 
     def for_worker(self) -> dict[str, Any]:
         """Give what the worker logs in with; only ever sent through its pipe."""
-        trust_store = self.trust_store_path
+        trust_store, recording = self.trust_store_path, self.recording_path
         return {
             "host": self.host,
             "port": self.port,
             "project": self.project,
             "api_key": self.api_key.get_secret_value(),
             "trust_store_path": None if trust_store is None else str(trust_store),
+            "recording_path": None if recording is None else str(recording),
         }
+
+
+def missing_settings(settings: Settings) -> list[str]:
+    """Name the settings that are needed and empty."""
+    return [name for key, name in NEEDED.items() if not _is_set(settings, key)]
 
 
 def _is_set(settings: Settings, name: str) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 
 import hopsworks
 
+from ml.hopsworks.worker.recorder import record_all
+
 
 class Session:
     """A login to one project; ``settings`` is what the parent sent through the pipe."""
@@ -15,6 +17,13 @@ class Session:
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = settings
         self.folder = Path.cwd()
+        if settings["recording_path"] is not None:
+            key = settings["api_key"]
+            record_all(
+                Path(settings["recording_path"]),
+                secrets=(key, key.rpartition(".")[2]),
+                hosts=(settings["host"],),
+            )
 
     @cached_property
     def project(self) -> Any:  # noqa: ANN401 - the client's classes have no types
