@@ -11,7 +11,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ml.hopsworks.worker import datasets, features, models
+from ml.hopsworks.worker import datasets, features, looking, models
 from ml.hopsworks.worker.failures import failure_of
 from ml.hopsworks.worker.session import Session
 
@@ -20,6 +20,7 @@ OPERATIONS = {
     for operation in (
         *datasets.OPERATIONS,
         *features.OPERATIONS,
+        *looking.OPERATIONS,
         *models.OPERATIONS,
     )
 }
