@@ -65,7 +65,7 @@ class Redactor:
         """Meet the secrets, users and hosts of a body before any of it is replaced."""
         if isinstance(value, dict):
             for name, each in value.items():
-                self.learn(each, _key_of_pair(value, name))
+                self.learn(each, _inner_key(key, value, name))
         elif isinstance(value, list):
             for each in value:
                 self.learn(each, key)
@@ -76,7 +76,7 @@ class Redactor:
         """Give a JSON body with everything replaced."""
         if isinstance(value, dict):
             return {
-                self.text(name): self.body(each, _key_of_pair(value, name))
+                self.text(name): self.body(each, _inner_key(key, value, name))
                 for name, each in value.items()
             }
         if isinstance(value, list):
@@ -151,8 +151,13 @@ class Redactor:
         return text
 
 
-def _key_of_pair(pair: dict[str, Any], name: str) -> str:
-    """Give the key a value goes by: an option is {"name": …, "value": …}."""
+def _inner_key(key: str, pair: dict[str, Any], name: str) -> str:
+    """Give the key a value goes by: what lies under a secret is secret.
+
+    An option is {"name": …, "value": …}.
+    """
+    if SECRET_KEY.search(key):
+        return key
     named = pair.get("name")
     return named if name == "value" and isinstance(named, str) else name
 

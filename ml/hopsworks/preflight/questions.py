@@ -113,7 +113,7 @@ def scope_of_feature_store(findings: Findings) -> str:
     _needs_scope("FEATURESTORE", groups)
     found = groups.body["items"] if isinstance(groups.body, dict) else groups.body
     findings.group_locations = [str(each.get("location") or "") for each in found or []]
-    return f"lists {len(findings.group_locations)} feature group(s)"
+    return f"feature groups there: {len(findings.group_locations)}"
 
 
 def scope_of_datasets(findings: Findings) -> str:

@@ -53,9 +53,9 @@ def log_in(findings: Findings) -> str:
     except HopsworksError as error:
         raise _in_words(error) from error
     counts = ", ".join(
-        f"{len(found)} {what}" for what, found in findings.survey.items()
+        f"{what} {len(found)}" for what, found in findings.survey.items()
     )
-    return f"logs in; of what is there, it has looked at {counts}"
+    return f"logs in and reads (three of each at most): {counts}"
 
 
 def survey(cluster: Cluster) -> dict[str, list[str]]:
@@ -68,6 +68,7 @@ def try_group(findings: Findings) -> str:
     cluster = findings.known_cluster
     store, rows = HopsworksFeatureStore(cluster), _rows()
     with _trial(cluster, _remove_group):
+        _remove_group(cluster)  # what a check that was killed has left
         receipt = store.write(CHECK_GROUP, rows)
         if not store.read(CHECK_NAME, 1).equals(rows):
             raise NotWellError(
