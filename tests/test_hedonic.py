@@ -21,6 +21,7 @@ from ml.valuation.hedonic.masked import (
     NEVER_SEEN,
     _draw,
     _lately_but,
+    examples_of,
     masked_features_of_sales,
     with_masked_examples,
 )
@@ -327,12 +328,12 @@ def test_a_masked_sale_knows_nothing_lately_unforeseen_of_its_square(
 
 def test_what_was_lately_unforeseen_is_a_mean_of_earlier_sales_that_fades() -> None:
     settled, newest, home = points(20, 1000, 1), points(10, 1055, 2), points(1, 1050, 3)
-    unforeseen = np.random.default_rng(4).normal(0, 0.1, 30)
+    unforeseen = np.random.default_rng(4).normal(0, 0.08, 30)
     unforeseen[3] = np.nan
 
     found = Lately(settled, newest, unforeseen).before(home)
 
-    weight, total = 5.0, 0.0
+    weight, total, city = 5.0, 0.0, city_mean(settled, newest, unforeseen, home)
     for each, value in zip([*_each(settled), *_each(newest)], unforeseen, strict=True):
         if np.isfinite(value) and each.day < home.day[0]:
             apart_m = np.hypot(
@@ -340,16 +341,24 @@ def test_what_was_lately_unforeseen_is_a_mean_of_earlier_sales_that_fades() -> N
             )
             log_size = (each.log_area - home.log_area[0]) / 0.28
             days = home.day[0] - each.day
-            share = np.exp(-apart_m / 1440 - days / 87 - log_size**2)
-            weight, total = weight + share, total + share * np.clip(value, -0.25, 0.25)
+            share = np.exp(-apart_m / 1440 - days * np.log(2) / 60 - log_size**2)
+            weight, total = weight + share, total + share * (value - city)
     assert found.item() == pytest.approx(total / weight)
-    assert abs(found.item()) > 0.001
+    assert found.item() != 0
 
 
 def test_where_nothing_was_sold_lately_nothing_was_unforeseen() -> None:
     none, home = points(0, 1000, 1), points(1, 1050, 3)
 
     assert Lately(none, none, np.zeros(0)).before(home).tolist() == [0.0]
+
+
+def city_mean(
+    settled: Points, newest: Points, unforeseen: np.ndarray, home: Points
+) -> float:
+    days = home.day[0] - np.concatenate([settled.day, newest.day])
+    weight = 0.5 ** (days / 60) * (np.isfinite(unforeseen) & (days > 0))
+    return (weight * np.nan_to_num(unforeseen)).sum() / (weight.sum() + 5)
 
 
 def _each(many: Points) -> list[Points]:
@@ -385,6 +394,21 @@ def test_masked_sales_are_learnt_from_beside_the_others(
     assert with_masked_examples(plain) is plain
 
 
+def test_sales_before_there_were_hedonic_features_teach_nothing(
+    sales: pd.DataFrame, hedonics: Hedonics
+) -> None:
+    known = described_sales(sales, hedonics)
+    is_described = known["hedonic_log_premium"].notna()
+    assert 0 < is_described.sum() < len(known)
+
+    examples = examples_of(known)
+
+    assert examples["hedonic_log_premium"].notna().all()
+    assert set(examples["sale_id"]) == set(known["sale_id"][is_described])
+    few = known[~is_described]
+    assert examples_of(few)["sale_id"].tolist() == few["sale_id"].tolist()
+
+
 def test_effects_solve_the_normal_equations() -> None:
     rng = np.random.default_rng(8)
     keys = np.column_stack([rng.integers(0, 3, 60) * 7, rng.integers(0, 4, 60) - 2])
@@ -412,7 +436,7 @@ def points(count: int, day: int, seed: int) -> Points:
     return Points(
         east_m=rng.uniform(0, 400, count),
         north_m=rng.uniform(0, 400, count),
-        day=np.full(count, day) - rng.integers(0, 20, count),
+        day=np.sort(day - rng.integers(0, 20, count)),
         log_area=rng.normal(4, 0.3, count),
         year=np.where(rng.uniform(size=count) < 0.3, np.nan, 1930.0),
         log_fee=rng.normal(3.9, 0.2, count),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from ml.valuation.features import FeatureEncoding, Mode
-from ml.valuation.hedonic.masked import with_masked_examples
+from ml.valuation.hedonic.masked import examples_of
 from ml.valuation.intervals import Calibration
 from ml.valuation.learners import hedonic_parts
 from ml.valuation.model_files import read_description, write_description
@@ -84,7 +84,7 @@ class AutoGluonModel:
             path=f"{self._workspace.name}/fit",
             verbosity=0,
         ).fit(
-            self._table(with_masked_examples(earlier)),
+            self._table(examples_of(earlier)),
             tuning_data=self._table(recent),
             hyperparameters=HYPERPARAMETERS,
             time_limit=self.time_limit_s / 2,

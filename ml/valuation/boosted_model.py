@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ml.valuation.features import FEATURES, PLAIN_FEATURES, FeatureEncoding, Mode
-from ml.valuation.hedonic.masked import with_masked_examples
+from ml.valuation.hedonic.masked import examples_of
 from ml.valuation.hyperparameters import reviewed_parameters
 from ml.valuation.intervals import Calibration
 from ml.valuation.learners import (
@@ -178,7 +178,7 @@ class BoostedModel:
         self.encoding = FeatureEncoding.fitted_on(
             sales, mode=self.mode, features=self.features
         )
-        examples = with_masked_examples(sales) if self.encoding.is_hedonic else sales
+        examples = examples_of(sales) if self.encoding.is_hedonic else sales
         matrix = self.encoding.matrix(examples)
         target = self.encoding.log_price_ratio(examples)
         self.learners = [

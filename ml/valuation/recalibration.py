@@ -18,11 +18,12 @@ HOLDOUT_DAYS = 92
 MIN_RECENT_SALES, MOST_SALES_ASKED_FOR = 50, 500
 MIN_EARLIER_SALES = 200
 HALF_LIFE_DAYS = 31
-SHARE = 0.5
+SHARE = 0.25
 """Share of the shift of the middle that is applied.
 
-On sales of 2015 and 2016, month by month, half of it and none did equally well, and the
-whole a little worse: the level of the day has caught up already.
+On sales of 2015 and 2016, month by month, half of it and none did equally well, the
+whole a little worse, and after a turn each part of it overshot: the level of the day
+has caught up already. What is left is for models that are old.
 """
 LARGEST_LOG_ERROR = 0.4
 

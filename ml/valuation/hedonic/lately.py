@@ -1,7 +1,8 @@
 """What sells better or worse just now than the whole market, here and of this size.
 
 What belongs here: the mean of what the sales of the last months fetched beyond all that
-was known of them on their day. What does not: that knowledge itself (``market``).
+was known of them on their day, beside that of the whole city. What does not: that
+knowledge itself, and the city's level (``market``).
 
 The regression is of the first of the month and the neighbours' weights look back for
 years: a part of town whose small flats turned in spring is seen late by both. What they
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml.valuation.hedonic.groups import GroupMeans
 from ml.valuation.hedonic.neighbours import Nearest, Scale
 
 if TYPE_CHECKING:
@@ -22,13 +24,16 @@ if TYPE_CHECKING:
 
 LATELY_DAYS = 240
 """Sales older than this are not looked at."""
-LATELY = Scale(metres=1440.0, days=87.0, log_size=0.28)
+HALF_LIFE_DAYS = 60
+LATELY = Scale(metres=1440.0, days=HALF_LIFE_DAYS / np.log(2), log_size=0.28)
 """Half-distance 1 000 m, half-life 60 days: searched on real sales of 2014 and 2015."""
 KEPT = 200
 SHRINKAGE_SALES = 5.0
 """How many sales next door, of today and of the size, are believed by half."""
 LARGEST_LOG_RESIDUAL = 0.25
 BATCH = 500
+CITY = 1
+"""The group of all sales."""
 
 
 class Lately:
@@ -37,7 +42,8 @@ class Lately:
     Parameters
     ----------
     settled, newest
-        Sales from before the homes that will be asked about, and of their days.
+        Sales from before the homes that will be asked about, and of their days; oldest
+        first.
     unforeseen
         Log residual of each, settled and newest, as of its own day; NaN says nothing.
     """
@@ -50,6 +56,15 @@ class Lately:
         )
         self._unforeseen = unforeseen[told].clip(
             -LARGEST_LOG_RESIDUAL, LARGEST_LOG_RESIDUAL
+        )
+        sold = self._nearest.points.day
+        # The city's level is followed by the day; here is what differs from it.
+        self._city = GroupMeans(
+            np.full(len(sold), CITY),
+            sold,
+            self._unforeseen,
+            half_life_days=HALF_LIFE_DAYS,
+            shrinkage_sales=SHRINKAGE_SALES,
         )
 
     def before(self, homes: Points) -> np.ndarray:
@@ -68,7 +83,8 @@ class Lately:
             rows >= 0, _likeness(self._nearest.points[rows], homes[np.s_[:, None]]), 0
         )
         # Where there are fewer, another's stands, of no weight.
-        total = (weight * self._unforeseen[rows]).sum(axis=1)
+        city = self._city.before(np.full(len(homes), CITY), homes.day)
+        total = (weight * (self._unforeseen[rows] - city[:, None])).sum(axis=1)
         return total / (weight.sum(axis=1) + SHRINKAGE_SALES)
 
 

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from ml.valuation.hedonic.ridge import Effects
 
 PERIOD_SHRINKAGE_SALES = 3
-LEVEL_DAYS, LEVEL_FADE_DAYS = 60, 15
+LEVEL_DAYS = 60
+LEVEL_FADE_DAYS, SLOW_LEVEL_FADE_DAYS = 6, 15
+LEVEL_SHRINKAGE_SALES = 40
+"""How many fresh sales it takes to believe the fast level by half, not the slow one.
+
+Of 20 sales a day the level is that of the last week: when prices turned by 15 % in two
+months, a fade of 15 days lagged 3 % behind, and then overshot as much.
+"""
 LARGEST_LEVEL_DEVIATION = 0.15
 """How far from the median a sale moves the level: a new suburb is not a new market."""
 SIZE_DRIFT_SHRINKAGE = 15
@@ -220,8 +227,8 @@ class Market:
         # After the last sale the market stays where it was.
         now = min(day, int(sold[end - 1]) + 1) if end else day
         rows = slice(int(np.searchsorted(sold, now - LEVEL_DAYS)), end)
-        weight = np.exp(-(now - sold[rows]) / LEVEL_FADE_DAYS)
-        level = _middle(self._above_index[rows], weight, LARGEST_LEVEL_DEVIATION)
+        weight = np.exp(-(now - sold[rows]) / SLOW_LEVEL_FADE_DAYS)
+        level = _level_now(self._above_index[rows], now - sold[rows])
         asked = self._sales.asking_log_premium[rows]
         is_known = np.isfinite(asked)
         asking = 0.0
@@ -263,6 +270,17 @@ def _common(values: np.ndarray, period: np.ndarray) -> np.ndarray:
     count = np.bincount(period[is_known], minlength=period.max() + 1)
     total = np.bincount(period[is_known], known, minlength=period.max() + 1)
     return (total / (count + PERIOD_SHRINKAGE_SALES))[period]
+
+
+def _level_now(above_index: np.ndarray, days: np.ndarray) -> float:
+    """Middle of the newest sales, the more so the more there are of them."""
+    fast, slow = (
+        np.exp(-days / fade) for fade in (LEVEL_FADE_DAYS, SLOW_LEVEL_FADE_DAYS)
+    )
+    share = fast.sum() / (fast.sum() + LEVEL_SHRINKAGE_SALES)
+    return share * _middle(above_index, fast, LARGEST_LEVEL_DEVIATION) + (
+        1 - share
+    ) * _middle(above_index, slow, LARGEST_LEVEL_DEVIATION)
 
 
 def _middle(values: np.ndarray, weight: np.ndarray, largest: float) -> float:

@@ -104,6 +104,19 @@ def _frame(sale_id: np.ndarray, features: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(features, index=index, columns=list(MASKED_FEATURES))
 
 
+def examples_of(sales: pd.DataFrame) -> pd.DataFrame:
+    """Choose what a model of hedonic features learns from.
+
+    Those are the described sales and, beside them, those described again as strangers.
+    The first sales of all, of which there are no hedonic features yet, are left out:
+    they would teach that a fact that is missing means a home of another kind. Where
+    there is next to nothing else, all are taken.
+    """
+    is_described = sales["hedonic_log_premium"].notna()
+    enough = is_described.sum() >= FEWEST_SALES
+    return with_masked_examples(sales[is_described] if enough else sales)
+
+
 def with_masked_examples(sales: pd.DataFrame) -> pd.DataFrame:
     """Add to described sales those described again, as further rows to learn from."""
     if PREFIX + "hedonic_log_premium" not in sales:
