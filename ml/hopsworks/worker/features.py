@@ -54,6 +54,7 @@ def write_group(
     Answers with the commits it made, or the job that landed the rows.
     """
     group = _group_to_write(session, spec, mode)
+    _check_mode(group, mode)
     is_new = not group.id
     commits_before = set() if is_new else _commit_ids(group)
     job, operation = None, "upsert"
@@ -163,6 +164,18 @@ def _group_to_write(session: Session, spec: dict[str, Any], mode: str) -> Any:  
         stream=mode == "stream",
         statistics_config=False,
     )
+
+
+def _check_mode(group: Any, mode: str) -> None:  # noqa: ANN401
+    """Refuse a group of another mode: the client writes it the way it was made."""
+    made_in = "stream" if group.stream else "delta"
+    if group.id and made_in != mode:
+        raise WorkerError(
+            "other",
+            f"{group.name} version {group.version} was made in write mode {made_in} "
+            f"and keeps it; set HOPSWORKS_WRITE_MODE={made_in}, or publish it as "
+            "another version",
+        )
 
 
 def _feature(spec: dict[str, Any], feature: dict[str, Any]) -> Feature:
