@@ -65,7 +65,7 @@ def open_project(findings: Findings) -> str:
     if answer.status == HTTPStatus.UNAUTHORIZED:
         raise NotWellError(
             f"the key was refused: it is wrong, or expired ({answer.text})",
-            f"copy the whole key, or {NEW_KEY}",
+            f"copy the key whole, with the part before the dot, or {NEW_KEY}",
         )
     if answer.status == HTTPStatus.FORBIDDEN:
         raise _scope_missing("PROJECT", answer)
@@ -182,7 +182,9 @@ def _needs_scope(scope: str, answer: Answer) -> None:
 def _scope_missing(scope: str, answer: Answer) -> NotWellError:
     return NotWellError(
         f"the key may not do this ({answer.text})",
-        f"{NEW_KEY}, with the scope {scope}; all that are used: {SCOPES}",
+        f"give the key the scope {scope} in Hopsworks (Account settings, API; the key "
+        f"stays the same), and see that its owner may do this in the project. Scopes "
+        f"that are used: {SCOPES}",
     )
 
 

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 BASE = "hopsworks-api/api"
 TIMEOUT_S = 10.0
-NEW_KEY = (
-    "make a key in Hopsworks (your name, top right, Account settings, API) and set "
-    "HOPSWORKS_API_KEY to it"
-)
+NEW_KEY = "make a key in Hopsworks (Account settings, API) and set HOPSWORKS_API_KEY"
 WAIT = "wait, or tell the cluster's administrator; then run this again"
 
 
