@@ -61,10 +61,11 @@ check: $(READY)  ## linters, types, import contract, dbt parse, Dagster definiti
 	@$(BIN)/dbt --quiet --warn-error parse --project-dir dbt_project
 	@$(BIN)/dg check defs
 
-bench: $(READY)  ## measure: crawl, geocoding, build time and memory by size, training, latency (some hours)
+bench: $(READY)  ## measure: crawl, geocoding, publishing, build time and memory by size, training, latency (some hours)
 	@$(BIN)/python tests/bench.py
 	@$(BIN)/python tests/bench_crawl.py
 	@$(BIN)/python tests/bench_geocoding.py
+	@$(BIN)/python tests/bench_hopsworks.py
 	@$(BIN)/python tests/bench_valuation.py
 
 clean:  ## remove the environment and caches; the data folder is kept
