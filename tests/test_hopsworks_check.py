@@ -288,6 +288,18 @@ def test_lines_are_short_and_hold_no_key_and_nothing_is_asked_on_stdin(
     assert fake.api_key.rpartition(".")[2] not in done.stdout
 
 
+def test_a_reader_that_goes_away_is_no_traceback(data_dir: Path) -> None:
+    command = [sys.executable, "-m", "ml.hopsworks", "check"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as check:
+        assert check.stdout is not None
+        assert check.stderr is not None
+        check.stdout.close()
+        assert check.stderr.read() == ""
+        assert check.wait(60) == 1
+
+
 def test_a_recording_of_all_traffic_holds_nothing_that_was_planted(
     fake: FakeCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,5 +97,15 @@ def _recording(target: Path | None) -> Generator[Path | None]:
         yield Path(folder) / "exchanges.jsonl"
 
 
+def _main_into_a_pipe() -> int:
+    """Run it; a reader that has seen enough (``| head``) is no error to tell."""
+    try:
+        return main()
+    except BrokenPipeError:
+        # What is still buffered would fail again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
 if __name__ == "__main__":
-    exit_with(main)
+    exit_with(_main_into_a_pipe)
