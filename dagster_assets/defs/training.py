@@ -18,7 +18,7 @@ HEDONICS = dg.AssetKey(["hedonics", "sale_features"])
 DESCRIPTIONS = {
     "xgboost": "Gradient boosted trees on facts, place and what past sales say.",
     "autogluon": "AutoGluon's ensemble on the same rows, within its time limit.",
-    "blend": "The mean of XGBoost, LightGBM and the hedonic regression.",
+    "blend": "The mean of XGBoost, LightGBM and small neural networks.",
     "seed_recipe": "The predecessor's recipe, kept as the mark to beat.",
 }
 """The models that are served or kept; others are fitted for a backtest alone."""
