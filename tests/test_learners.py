@@ -150,6 +150,21 @@ def test_what_is_learnt_stands_beside_the_hedonic_sum(
         assert learner.predict(matrix) == pytest.approx(known + 0.1, abs=0.01)
 
 
+def test_without_neighbours_the_whole_is_learnt(matrix: pd.DataFrame) -> None:
+    known = HedonicSum().predict(matrix)
+    is_strange = np.arange(len(matrix)) % 2 == 0
+    certainty = pd.Series(np.where(is_strange, 0.0, 0.5), index=matrix.index)
+    placed = matrix.assign(neighbours_certainty=certainty)
+    target = np.where(is_strange, 0.3, known + 0.1)
+
+    learner = xgboost_learner().fit(placed, target)
+
+    assert learner.predict(placed) == pytest.approx(target, abs=0.05)
+    assert learner.contributions(placed).sum(axis=1) == pytest.approx(
+        learner.predict(placed), abs=1e-5
+    )
+
+
 def test_networks_explain_by_the_columns_they_learnt_from(
     matrix: pd.DataFrame, target: np.ndarray
 ) -> None:

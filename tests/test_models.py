@@ -63,6 +63,7 @@ def seed_model() -> SeedRecipeModel:
 
 FAST_MODELS = [xgboost_model, plain_model, blend_model, seed_model]
 FILES = {"model.json", "booster.ubj", "xgboost.ubj", "lightgbm.txt", "neural.npz"}
+FILES |= {"xgboost_whole.ubj"}
 
 
 def mape_pct(model: PriceModel, sales: pd.DataFrame) -> float:
