@@ -33,8 +33,6 @@ from ml.valuation.recalibration import Recalibration, held_out
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import xgboost as xgb
-
 
 class BoostedModel:
     """The mean of learners of the log of price per m² over the price level.
@@ -166,13 +164,6 @@ class BoostedModel:
         model.calibration = Calibration.from_json(calibration) if calibration else None
         model.learners = [learner.load(folder) for learner in model._new_learners()]
         return model
-
-    @property
-    def boosters(self) -> list[xgb.Booster]:
-        """XGBoost's trees; empty in a model without any."""
-        return [
-            each.booster for each in self.learners if isinstance(each, XGBoostLearner)
-        ]
 
     def _trained(self, sales: pd.DataFrame) -> Self:
         self.encoding = FeatureEncoding.fitted_on(

@@ -6,10 +6,10 @@ not: what any step tries, and how outcomes are shown.
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
+from multiprocessing import TimeoutError as LateError
+from multiprocessing.pool import ThreadPool
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -113,23 +113,13 @@ def _in_time(step: Step, findings: Findings) -> Outcome:
     """Run a step aside: asking for a name, for one, cannot be given a deadline."""
     if step.deadline_s is None:
         return _tried(step, findings)
-    answers: SimpleQueue[Outcome | BaseException] = SimpleQueue()
-
-    def work() -> None:
-        try:
-            answers.put(_tried(step, findings))
-        except BaseException as error:  # noqa: BLE001 - raised by the one who waits
-            answers.put(error)
-
-    threading.Thread(target=work, daemon=True).start()
+    # Its threads are daemons: one that hangs does not keep the process alive.
+    aside = ThreadPool(1).apply_async(_tried, (step, findings))
     try:
-        answer = answers.get(timeout=step.deadline_s)
-    except Empty:
+        return aside.get(step.deadline_s)
+    except LateError:
         said = f"no answer within {step.deadline_s:.0f} s"
         return Outcome(step.name, "not", said, step.late, blocks=True)
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
 
 
 def _tried(step: Step, findings: Findings) -> Outcome:
