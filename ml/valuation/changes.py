@@ -28,7 +28,6 @@ from ml.valuation.attribution import (
 from ml.valuation.features import ECONOMY_FEATURES, FACTS, MARKET_LEVEL
 from ml.valuation.reason_groups import (
     PRICE_INDEX,
-    Language,
     feature_label,
     price_index_text,
     written_fact,
@@ -37,6 +36,8 @@ from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ml.valuation.words import Language
 
 Cause = Literal["market", "comparables", "facts", "model"]
 CAUSES: tuple[Cause, ...] = get_args(Cause)

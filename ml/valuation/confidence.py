@@ -16,10 +16,11 @@ plainly, in bands of the FSD, and means the same for every model and month.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+
+from ml.valuation.words import Words
 
 FSD_BANDS_PCT: dict[int, float] = {
     7: 5.0,
@@ -49,14 +50,6 @@ RefusalReason = Literal[
     "too_uncertain",
 ]
 REFUSAL_REASONS: tuple[RefusalReason, ...] = get_args(RefusalReason)
-
-
-@dataclass(frozen=True)
-class Words:
-    """A text in the two languages of the page."""
-
-    sv: str
-    en: str
 
 
 CLASS_NAMES: dict[int, Words] = {

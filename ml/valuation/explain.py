@@ -37,7 +37,6 @@ from ml.valuation.reason_groups import (
     FEATURE_NAMES,
     PRICE_INDEX,
     Group,
-    Language,
     fact_text,
     feature_label,
     group_label,
@@ -48,6 +47,8 @@ from ml.valuation.reason_groups import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from ml.valuation.words import Language
 
 
 class Part(BaseModel):

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-Language = Literal["sv", "en"]
+    from ml.valuation.words import Language
+
 Group = Literal[
     "place",
     "size",

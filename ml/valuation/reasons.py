@@ -21,13 +21,14 @@ from ml.valuation.log_contributions import (
     feature_log_contributions,
     typical_home,
 )
-from ml.valuation.reason_groups import PRICE_INDEX, Language
+from ml.valuation.reason_groups import PRICE_INDEX
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from ml.valuation.log_contributions import RatioModel
+    from ml.valuation.words import Language
 
 USUAL_DAYS = 365
 """The latest sales of so many days say what is usual."""
