@@ -44,6 +44,30 @@ def test_relative_data_folder_becomes_absolute(
     assert Settings().warehouse_path == tmp_path.resolve() / "here/warehouse.duckdb"
 
 
+def test_synthetic_market_lies_in_the_data_folder_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
+) -> None:
+    assert settings.synthetic_data == settings.data / "synthetic"
+
+    monkeypatch.setenv("SLUTPRIS_SYNTHETIC_DATA", str(tmp_path / "other"))
+
+    assert Settings().synthetic_data == (tmp_path / "other").resolve()
+
+
+def test_settings_over_another_folder_differ_in_the_folder_alone(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOPSWORKS_API_KEY", "kept")
+    here = Settings(data_dir=settings.data, threads=3)
+    assert here.data == settings.data
+
+    there = here.over(tmp_path / "other")
+
+    assert there.serving_dir == (tmp_path / "other").resolve() / "serving"
+    assert there.threads == 3
+    assert there.hopsworks_api_key.get_secret_value() == "kept"
+
+
 def test_reading_settings_makes_no_folder(settings: Settings, data_dir: Path) -> None:
     assert settings.serving_dir
 

@@ -35,6 +35,12 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, Field(alias="SLUTPRIS_DATA")] = PROJECT_ROOT / "data"
     """The folder of all state: warehouse, snapshots, registry, Dagster's home."""
 
+    synthetic_data_dir: Annotated[
+        Path | None, Field(alias="SLUTPRIS_SYNTHETIC_DATA")
+    ] = None
+    """A second data folder, with the synthetic market, that the monitoring page can
+    switch to; ``synthetic`` in the data folder unless set."""
+
     booli_base_url: Annotated[str, Field(alias="BOOLI_BASE_URL")] = (
         "https://www.booli.se"
     )
@@ -149,6 +155,17 @@ class Settings(BaseSettings):
     def data(self) -> Path:
         """The data folder, absolute: a relative one means three different files."""
         return self.data_dir.expanduser().resolve()
+
+    @property
+    def synthetic_data(self) -> Path:
+        """The data folder of the synthetic market beside this one, absolute."""
+        return (
+            (self.synthetic_data_dir or self.data / "synthetic").expanduser().resolve()
+        )
+
+    def over(self, data_dir: Path) -> Settings:
+        """Give the same settings over another data folder."""
+        return Settings(**self.model_dump() | {"data_dir": data_dir})
 
     @property
     def warehouse_path(self) -> Path:
