@@ -12,6 +12,7 @@ import datetime as dt
 import itertools
 import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ml.valuation.hedonic.market import NearSales
+    from ml.valuation.places import Place
     from warehouse.settings import Settings
 
 __all__ = ["PlainValue", "Valuation", "ValueAtDate", "Valuer", "When"]
@@ -84,11 +86,19 @@ class Valuer:
         self._fetched = TemporaryDirectory(prefix="slutpris-models-")
         self._served: dict[str, ServedModel] = {}
         self._past: PastMarket | None = None
-        self._lock = threading.RLock()
+        self._past_lock = threading.Lock()
+        # one for each model: a slow one must not hold up what the others answer
+        self._loading: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Give a connection of one's own to the snapshot."""
         return self.snapshot.connection.cursor()
+
+    def close(self) -> None:
+        """Let the snapshot be pruned and forget the models; no valuation may follow."""
+        self.snapshot.close()
+        self._served.clear()
+        self._fetched.cleanup()
 
     def warm(self, models: Iterable[ModelName] = ()) -> None:
         """Get ready to answer in milliseconds: for a process that values many homes.
@@ -109,7 +119,7 @@ class Valuer:
 
     def past_market(self) -> PastMarket:
         """Give what past sales say, read the first time it is asked for."""
-        with self._lock:
+        with self._past_lock:
             if self._past is None:
                 self._past = PastMarket(self.connection(), self._settings)
             return self._past
@@ -128,7 +138,7 @@ class Valuer:
             When none is registered, or its files are not what was registered.
         """
         registered = registered_name(name, mode)
-        with self._lock:
+        with self._loading[registered]:
             if registered not in self._served:
                 version = self._registry.get(registered)
                 folder = Path(self._fetched.name) / f"{registered}-{version.version}"
@@ -137,6 +147,19 @@ class Valuer:
                 reasons = self._reasons_of(model)
                 self._served[registered] = ServedModel(version, model, reasons)
             return self._served[registered]
+
+    def home_features(self, request: ValuationRequest) -> tuple[Place, pd.Series]:
+        """Locate a home and compute its features; those imputed are flagged so.
+
+        Raises
+        ------
+        AddressNotFoundError
+            When no known place is spelt so; it carries the nearest spellings.
+        """
+        connection = self.connection()
+        place = self._place(connection, request)
+        home = HomeAtDate(request, place, request.date)
+        return place, self._path.features(connection, [home]).iloc[0]
 
     def value(self, request: ValuationRequest) -> Valuation:
         """Value a home at its date and at the other dates, in one prediction.
@@ -151,9 +174,7 @@ class Valuer:
         started = time.perf_counter()
         served = self.served_model(request.model, request.mode)
         connection = self.connection()
-        place = self._path.places(connection, [request.address])[0]
-        if place is None:
-            raise _not_found(connection, request)
+        place = self._place(connection, request)
         others = other_dates(request.date)
         days = [request.date, *others.values()]
         homes = [HomeAtDate(request, place, day) for day in days]
@@ -222,6 +243,14 @@ class Valuer:
             values[position] if position in values else _not_found(connection, request)
             for position, request in enumerate(requests)
         ]
+
+    def _place(
+        self, connection: duckdb.DuckDBPyConnection, request: ValuationRequest
+    ) -> Place:
+        place = self._path.places(connection, [request.address])[0]
+        if place is None:
+            raise _not_found(connection, request)
+        return place
 
     def _reasons_of(self, model: PriceModel) -> Reasons | None:
         if not isinstance(model, BoostedModel):
