@@ -15,7 +15,6 @@ import pytest
 from tiny_market import publish_market, register_model
 
 from ml.dashboards import theme
-from ml.dashboards.charts import Mark, TimeChart, bars, nice_ticks
 from ml.dashboards.monitoring import state_html
 from ml.dashboards.store import (
     HomeForm,
@@ -26,6 +25,7 @@ from ml.dashboards.store import (
     value_curve,
     warm_valuer,
 )
+from ml.dashboards.svg_charts import Mark, TimeChart, bars, nice_ticks
 from ml.dashboards.valuation_result import city_html, result_html
 from warehouse.errors import SlutprisError
 

@@ -1,231 +1,388 @@
-"""Charts as SVG text: they follow the page's colours, light and dark, by CSS.
+"""Charts, drawn by Bokeh: lines with ranges, bars, intervals, value against price.
 
-What belongs here: geometry. What does not: where the numbers come from. Everything a
-chart is given in words is escaped.
+What belongs here: geometry and how a number is shown when it is pointed at. What does
+not: where the numbers come from, and the card around a chart (``shell``). Colours are
+mid-tones that read on light and dark alike; panel-material-ui recolours axes and grids
+when the theme is switched. Labels are columns of data, which Bokeh shows as text.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ml.dashboards.theme import million_sek, number
+import panel as pn
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, SaveTool, Span
+from bokeh.plotting import figure
+
+from ml.dashboards.theme import AMBER, MUTED, TEAL, million_sek, month
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-Point = tuple[dt.date, float]
+    from ml.valuation.words import Language
 
-WIDE, NARROW = 760, 340
-"""Widths charts are drawn at; the page shows the one that fits, at its real size."""
+Write = Callable[[float], str]
+"""How a value is written on an axis, and where it is pointed at."""
 
-
-@dataclass(frozen=True)
-class Mark:
-    """A point to tell about: a filled dot, hollow where it is an extrapolation."""
-
-    date: dt.date
-    value: float
-    label: str
-    is_extrapolation: bool = False
-    is_main: bool = False
+DAY_MS = 86_400_000
+ROW_HEIGHT = 30
+"""Of a row in a chart of names, in CSS pixels."""
+LONGEST_NAME = 26
+YEARS_APART_FROM_DAYS = 900
+"""A longer span of time is marked by years, a shorter one by months."""
 
 
 @dataclass(frozen=True)
-class TimeChart:
-    """A line over time, with marks on it and faint dots around it."""
+class LegendEntry:
+    """What one colour of a chart means; ``look`` is line, dashed, band or dot."""
 
-    line: Sequence[Point]
-    marks: Sequence[Mark] = ()
-    dots: Sequence[tuple[dt.date, float, str]] = ()
-    dashed: Sequence[Point] = ()
-    write: Callable[[float], str] = million_sek
-    title: str = ""
-    is_filled: bool = True
-    extra: Sequence[float] = field(default_factory=tuple)
+    name: str
+    colour: str
+    look: str
 
-    def svg(self, width: int = WIDE, height: int = 300) -> str:
-        """Draw it ``width`` wide, in CSS pixels."""
-        frame = _Frame(self, width, height)
-        parts = [
-            *frame.gridlines(),
-            self._area(frame) if self.is_filled else "",
-            f'<path d="{frame.path(self.line)}" fill="none" stroke="var(--accent)" '
-            'stroke-width="2" stroke-linejoin="round"/>',
-            f'<path d="{frame.path(self.dashed)}" fill="none" stroke="var(--amber)" '
-            'stroke-width="2" stroke-dasharray="2 5" stroke-linecap="round"/>',
-            *(frame.dot(*dot) for dot in self.dots),
-            *(frame.mark(mark) for mark in self.marks),
-        ]
-        return _svg(width, height, self.title, parts)
 
-    def _area(self, frame: _Frame) -> str:
-        if not self.line:
-            return ""
-        right, left = frame.x(self.line[-1][0]), frame.x(self.line[0][0])
-        return (
-            f'<path d="{frame.path(self.line)}L{right:.1f} {frame.bottom}'
-            f'L{left:.1f} {frame.bottom}Z" fill="var(--accent)" opacity="0.08"/>'
-        )
+@dataclass(frozen=True)
+class Chart:
+    """A figure, and what its colours mean."""
 
-    def values(self) -> list[float]:
+    figure: figure
+    legend: tuple[LegendEntry, ...] = ()
+
+    def pane(self) -> pn.pane.Bokeh:
+        """Make a pane as wide as there is room."""
+        return pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", margin=0)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line through dated values."""
+
+    name: str
+    dates: Sequence[dt.date]
+    values: Sequence[float]
+    colour: str = TEAL
+    is_dashed: bool = False
+
+    def extent(self) -> Sequence[float]:
         """Give every value that must fit in the frame."""
-        return [
-            *(value for _, value in (*self.line, *self.dashed)),
-            *(mark.value for mark in self.marks),
-            *(value for _, value, _ in self.dots),
-            *self.extra,
-        ]
+        return self.values
 
-    def dates(self) -> list[dt.date]:
-        """Give every date that must fit in the frame."""
-        return [
-            *(date for date, _ in (*self.line, *self.dashed)),
-            *(mark.date for mark in self.marks),
-            *(date for date, _, _ in self.dots),
-        ]
-
-
-class _Frame:
-    """Where a date and a value lie on the paper."""
-
-    def __init__(self, chart: TimeChart, width: int, height: int) -> None:
-        self.write = chart.write
-        dates = chart.dates()
-        self.first, self.last = min(dates), max(dates)
-        self.ticks = nice_ticks(min(chart.values()), max(chart.values()))
-        longest = max(len(self.write(tick)) for tick in self.ticks)
-        self.left, self.right = 7 * longest + 8, width - 10
-        self.top, self.bottom = 14, height - 26
-
-    def x(self, date: dt.date) -> float:
-        share = (date - self.first).days / max(1, (self.last - self.first).days)
-        return self.left + share * (self.right - self.left)
-
-    def y(self, value: float) -> float:
-        lowest, highest = self.ticks[0], self.ticks[-1]
-        share = (value - lowest) / (highest - lowest)
-        return self.bottom - share * (self.bottom - self.top)
-
-    def path(self, points: Sequence[Point]) -> str:
-        places = [f"{self.x(date):.1f} {self.y(value):.1f}" for date, value in points]
-        return "M" + "L".join(places) if places else ""
-
-    def gridlines(self) -> list[str]:
-        rows = [
-            f'<line x1="{self.left}" x2="{self.right}" y1="{self.y(tick):.1f}" '
-            f'y2="{self.y(tick):.1f}" stroke="var(--line)"/>'
-            f'<text x="{self.left - 8}" y="{self.y(tick) + 4:.1f}" '
-            f'text-anchor="end">{self.write(tick)}</text>'
-            for tick in self.ticks
-        ]
-        return rows + [
-            f'<text x="{self.x(date):.1f}" y="{self.bottom + 20}" '
-            f'text-anchor="middle">{date.year}</text>'
-            for date in self._years()
-        ]
-
-    def _years(self) -> list[dt.date]:
-        room = max(1, int((self.right - self.left) / 52))
-        years = range(self.first.year + 1, self.last.year + 1)
-        step = max(1, math.ceil(len(years) / room))
-        return [
-            dt.date(year, 1, 1) for year in years if (self.last.year - year) % step == 0
-        ]
-
-    def dot(self, date: dt.date, value: float, label: str) -> str:
-        return (
-            f'<circle cx="{self.x(date):.1f}" cy="{self.y(value):.1f}" r="4" '
-            'fill="var(--muted)" opacity="0.55">'
-            f"<title>{escape(label)}</title></circle>"
+    def legend(self) -> LegendEntry:
+        """Tell what the colour means."""
+        return LegendEntry(
+            self.name, self.colour, "dashed" if self.is_dashed else "line"
         )
 
-    def mark(self, mark: Mark) -> str:
-        x, y = self.x(mark.date), self.y(mark.value)
-        colour = "var(--amber)" if mark.is_extrapolation else "var(--accent)"
-        fill = "var(--panel-surface-color)" if mark.is_extrapolation else colour
-        radius = 8 if mark.is_main else 6
-        return (
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y:.1f}" y2="{self.bottom}" '
-            f'stroke="{colour}" opacity="0.35"/>'
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{fill}" '
-            f'stroke="{colour}" stroke-width="2.5">'
-            f"<title>{escape(mark.label)}</title></circle>"
-        )
-
-
-def bars(
-    values: Sequence[Point], title: str, width: int = WIDE, height: int = 200
-) -> str:
-    """Draw one bar a month."""
-    chart = TimeChart(line=values, write=number, extra=(0,))
-    frame = _Frame(chart, width, height)
-    thickness = max(1.0, (frame.right - frame.left) / max(1, len(values)) - 1)
-    parts = frame.gridlines() + [
-        f'<rect x="{frame.x(date) - thickness / 2:.1f}" y="{frame.y(value):.1f}" '
-        f'width="{thickness:.1f}" height="{frame.bottom - frame.y(value):.1f}" '
-        f'fill="var(--accent)" opacity="0.8"><title>{date:%Y-%m}: {number(value)}'
-        "</title></rect>"
-        for date, value in values
-    ]
-    return _svg(width, height, title, parts)
+    def draw(self, on: figure, write: Write) -> None:
+        """Draw it, with each value shown where it is pointed at."""
+        source = _source(self.dates, self.values, self.name, write)
+        dash = "dashed" if self.is_dashed else "solid"
+        line = on.line("x", "y", source=source, color=self.colour, width=2.2, dash=dash)
+        on.add_tools(HoverTool(renderers=[line], tooltips=LABEL, mode="vline"))
 
 
 @dataclass(frozen=True)
-class Spot:
-    """A place on the map; ``label`` shows when it is pointed at."""
+class Band:
+    """A range over time."""
 
-    latitude: float
-    longitude: float
-    label: str = ""
+    name: str
+    dates: Sequence[dt.date]
+    lows: Sequence[float]
+    highs: Sequence[float]
+    colour: str = TEAL
 
+    @property
+    def values(self) -> Sequence[float]:
+        """Both ends."""
+        return [*self.lows, *self.highs]
 
-def dot_map(
-    centre: Spot, houses: Sequence[Spot], sales: Sequence[Spot], radius_m: float
-) -> str:
-    """Draw the neighbourhood from its addresses alone: their dots are the streets."""
-    size = 300
+    def extent(self) -> Sequence[float]:
+        """Give every value that must fit in the frame."""
+        return self.values
 
-    def place(spot: Spot) -> tuple[float, float]:
-        metres = 111_320
-        east = (spot.longitude - centre.longitude) * metres
-        east *= math.cos(math.radians(centre.latitude))
-        north = (spot.latitude - centre.latitude) * metres
-        scale = size / 2 / radius_m
-        return size / 2 + east * scale, size / 2 - north * scale
+    def legend(self) -> LegendEntry:
+        """Tell what the colour means."""
+        return LegendEntry(self.name, self.colour, "band")
 
-    def circle(spot: Spot, radius: float, look: str) -> str:
-        x, y = place(spot)
-        title = f"<title>{escape(spot.label)}</title>" if spot.label else ""
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" {look}>{title}</circle>'
-
-    step_m = 500 if radius_m > 1000 else 200 if radius_m > 350 else 100
-    step = step_m * size / 2 / radius_m
-    sale_look = 'fill="var(--accent)" stroke="var(--panel-surface-color)"'
-    centre_look = 'fill="var(--amber)" stroke="var(--panel-surface-color)"'
-    parts = [
-        '<clipPath id="edge"><rect width="300" height="300" rx="10"/></clipPath>',
-        '<g clip-path="url(#edge)">',
-        f'<rect width="{size}" height="{size}" rx="10" fill="var(--wash)"/>',
-        *(circle(house, 1.7, 'fill="var(--muted)" opacity="0.45"') for house in houses),
-        *(circle(sale, 6, f'{sale_look} stroke-width="1.5"') for sale in sales),
-        circle(centre, 8, f'{centre_look} stroke-width="2.5"'),
-        "</g>",
-        f'<path d="M14 {size - 14}h{step:.1f}" stroke="var(--ink)" stroke-width="2"/>'
-        f'<text x="14" y="{size - 21}">{step_m} m</text>',
-    ]
-    return _svg(size, size, "Karta över försäljningarna", parts)
+    def draw(self, on: figure, write: Write) -> None:
+        """Draw it, unlabelled: the line inside it is pointed at."""
+        del write
+        on.varea(
+            x=[_ms(date) for date in self.dates],
+            y1=list(self.lows),
+            y2=list(self.highs),
+            fill_color=self.colour,
+            fill_alpha=0.16,
+        )
 
 
-def both_widths(draw: Callable[[int], str], wide: int = WIDE) -> str:
-    """Draw a chart for wide and narrow columns; CSS shows the one that fits."""
-    return (
-        f'<div class="wide-only">{draw(wide)}</div>'
-        f'<div class="narrow-only">{draw(NARROW)}</div>'
+@dataclass(frozen=True)
+class Points:
+    """Dated values that stand by themselves, each with its own label."""
+
+    name: str
+    dates: Sequence[dt.date]
+    values: Sequence[float]
+    labels: Sequence[str]
+    colour: str = AMBER
+    size: int = 9
+    is_hollow: bool = False
+
+    def extent(self) -> Sequence[float]:
+        """Give every value that must fit in the frame."""
+        return self.values
+
+    def legend(self) -> LegendEntry:
+        """Tell what the colour means."""
+        return LegendEntry(self.name, self.colour, "dot")
+
+    def draw(self, on: figure, write: Write) -> None:
+        """Draw them, each with its label where it is pointed at."""
+        del write
+        source = ColumnDataSource(
+            {
+                "x": [_ms(date) for date in self.dates],
+                "y": list(self.values),
+                "label": list(self.labels),
+            }
+        )
+        dots = on.scatter(
+            "x",
+            "y",
+            source=source,
+            size=self.size,
+            line_color=self.colour,
+            line_width=2,
+            fill_color=self.colour,
+            fill_alpha=0 if self.is_hollow else 0.75,
+        )
+        on.add_tools(HoverTool(renderers=[dots], tooltips=LABEL))
+
+
+Part = Line | Band | Points
+LABEL = [("", "@label")]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A figure with round numbers on its value axis."""
+
+    write: Write
+    title: str
+    height: int
+    lowest: float
+    highest: float
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def figure(self) -> figure:
+        ticks = nice_ticks(self.lowest, self.highest)
+        made = plain_figure(
+            self.title, self.height, y_range=(ticks[0], ticks[-1]), **self.options
+        )
+        mark_axis(made.yaxis[0], {tick: self.write(tick) for tick in ticks})
+        made.ygrid.ticker = FixedTicker(ticks=ticks)
+        made.xgrid.visible = False
+        return made
+
+
+def plain_figure(title: str, height: int, **options: Any) -> figure:  # noqa: ANN401
+    """Make an empty figure as wide as there is room, that can be saved as a picture."""
+    made = figure(
+        height=height,
+        sizing_mode="stretch_width",
+        toolbar_location="above",
+        tools=[SaveTool(filename=title)],
+        min_border=4,
+        **options,
     )
+    made.toolbar.logo = None
+    made.toolbar.autohide = True
+    made.outline_line_color = None
+    return made
+
+
+def mark_axis(axis: Any, labels: Mapping[float, str]) -> None:  # noqa: ANN401 - Bokeh's
+    """Mark an axis at the given values alone, with the given texts."""
+    axis.ticker = FixedTicker(ticks=list(labels))
+    axis.major_label_overrides = {
+        int(value) if float(value).is_integer() else value: text
+        for value, text in labels.items()
+    }
+    axis.minor_tick_line_color = None
+
+
+def time_chart(
+    *parts: Part,
+    title: str,
+    language: Language,
+    write: Write = million_sek,
+    height: int = 300,
+    from_zero: bool = False,
+) -> Chart:
+    """Draw dated values; parts without any values are left out.
+
+    Parameters
+    ----------
+    parts
+        From the bottom up.
+    title
+        Of the picture when it is saved.
+    language
+        Of the months.
+    write
+        How a value is written, on the axis and where it is pointed at.
+    height
+        In CSS pixels.
+    from_zero
+        Whether the axis begins at zero.
+    """
+    shown = [part for part in parts if len(part.dates)]
+    values = [float(v) for part in shown for v in part.extent() if math.isfinite(v)]
+    values = [*values, 0.0] if from_zero or not values else values
+    dates = [date for part in shown for date in part.dates]
+    frame = _Frame(write, title, height, min(values), max(values)).figure()
+    mark_axis(frame.xaxis[0], date_ticks(dates, language))
+    for part in shown:
+        part.draw(frame, write)
+    return Chart(frame, tuple(part.legend() for part in shown))
+
+
+def month_bars(
+    dates: Sequence[dt.date],
+    values: Sequence[float],
+    *,
+    title: str,
+    language: Language,
+    write: Write,
+    height: int = 220,
+    colour: str = TEAL,
+) -> Chart:
+    """Draw a bar for each month."""
+    frame = _Frame(write, title, height, 0, max([*values, 1])).figure()
+    mark_axis(frame.xaxis[0], date_ticks(dates, language))
+    source = ColumnDataSource(
+        {
+            "x": [_ms(date) for date in dates],
+            "y": list(values),
+            "label": [
+                f"{month(date, language)}: {write(value)}"
+                for date, value in zip(dates, values, strict=True)
+            ],
+        }
+    )
+    bars = frame.vbar(
+        x="x", top="y", source=source, width=24 * DAY_MS, color=colour, alpha=0.85
+    )
+    frame.add_tools(HoverTool(renderers=[bars], tooltips=LABEL))
+    return Chart(frame)
+
+
+def interval_rows(
+    names: Sequence[str],
+    values: Sequence[float],
+    lows: Sequence[float],
+    highs: Sequence[float],
+    labels: Sequence[str],
+    *,
+    write: Write,
+    title: str,
+    zero_line: bool = True,
+    colour: str = TEAL,
+) -> Chart:
+    """Draw a row for each name, the first on top: a dot with its interval."""
+    made, rows = _rows_figure(names, [*lows, *highs], write, title, zero_line)
+    source = ColumnDataSource(
+        {
+            "row": rows,
+            "value": list(values),
+            "low": list(lows),
+            "high": list(highs),
+            "label": list(labels),
+        }
+    )
+    made.segment(
+        "low", "row", "high", "row", source=source, color=colour, width=5, alpha=0.35
+    )
+    dots = made.scatter("value", "row", source=source, size=10, color=colour)
+    made.add_tools(HoverTool(renderers=[dots], tooltips=LABEL))
+    return Chart(made)
+
+
+def name_bars(
+    names: Sequence[str],
+    values: Sequence[float],
+    labels: Sequence[str],
+    *,
+    write: Write,
+    title: str,
+    colour: str = TEAL,
+) -> Chart:
+    """Draw a horizontal bar for each name, the first on top."""
+    made, rows = _rows_figure(names, [0, *values], write, title, zero_line=True)
+    source = ColumnDataSource(
+        {"row": rows, "value": list(values), "label": list(labels)}
+    )
+    bars = made.hbar(
+        y="row", right="value", source=source, height=0.62, color=colour, alpha=0.85
+    )
+    made.add_tools(HoverTool(renderers=[bars], tooltips=LABEL))
+    return Chart(made)
+
+
+def against(
+    values: Sequence[float],
+    prices: Sequence[float],
+    labels: Sequence[str],
+    *,
+    title: str,
+    names: tuple[str, str],
+    height: int = 380,
+    write: Write = million_sek,
+) -> Chart:
+    """Draw values (across) against the prices fetched (up), both in SEK.
+
+    Parameters
+    ----------
+    values, prices, labels
+        A dot each.
+    title
+        Of the picture when it is saved.
+    names
+        What lies across and what up.
+    height
+        In CSS pixels.
+    write
+        How an amount is written on the axes.
+
+    The line is where both are equal, the band within 10 % of it.
+    """
+    ends = [*values, *prices] or [0.0, 1.0]
+    ticks = nice_ticks(min(ends), max(ends))
+    first, last = ticks[0], ticks[-1]
+    frame = _Frame(write, title, height, first, last, {"x_range": (first, last)})
+    made = frame.figure()
+    mark_axis(made.xaxis[0], {tick: write(tick) for tick in ticks})
+    made.xaxis.axis_label, made.yaxis.axis_label = names
+    made.varea(
+        x=[first, last],
+        y1=[0.9 * first, 0.9 * last],
+        y2=[1.1 * first, 1.1 * last],
+        fill_color=MUTED,
+        fill_alpha=0.14,
+    )
+    made.line([first, last], [first, last], color=MUTED, width=1.5)
+    source = ColumnDataSource(
+        {"value": list(values), "price": list(prices), "label": list(labels)}
+    )
+    dots = made.scatter(
+        "value", "price", source=source, size=7, color=TEAL, fill_alpha=0.55
+    )
+    made.add_tools(HoverTool(renderers=[dots], tooltips=LABEL))
+    return Chart(made, (LegendEntry("± 10 %", MUTED, "band"),))
 
 
 def nice_ticks(lowest: float, highest: float, count: int = 4) -> list[float]:
@@ -241,8 +398,77 @@ def nice_ticks(lowest: float, highest: float, count: int = 4) -> list[float]:
     return [step * position for position in range(start, stop + 1)]
 
 
-def _svg(width: int, height: int, title: str, parts: Sequence[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{escape(title)}">{"".join(parts)}</svg>'
+def date_ticks(
+    dates: Sequence[dt.date], language: Language, count: int = 7
+) -> dict[float, str]:
+    """Mark years, or months where the dates span less than three years."""
+    if not dates:
+        return {}
+    first, last = min(dates), max(dates)
+    if (last - first).days > YEARS_APART_FROM_DAYS:
+        years = range(first.year + 1, last.year + 1)
+        step = max(1, math.ceil(len(years) / count))
+        return {
+            _ms(dt.date(year, 1, 1)): str(year)
+            for year in years
+            if (last.year - year) % step == 0
+        }
+    months = [
+        dt.date(
+            first.year + (first.month - 1 + n) // 12, (first.month - 1 + n) % 12 + 1, 1
+        )
+        for n in range((last.year - first.year) * 12 + last.month - first.month + 1)
+    ]
+    step = max(1, math.ceil(len(months) / count))
+    return {_ms(each): month(each, language) for each in months[::-step]}
+
+
+def _rows_figure(
+    names: Sequence[str],
+    ends: Sequence[float],
+    write: Write,
+    title: str,
+    zero_line: bool,
+) -> tuple[figure, list[int]]:
+    rows = list(range(len(names) - 1, -1, -1))
+    finite = [float(end) for end in ends if math.isfinite(end)]
+    span = [*finite, 0.0] if zero_line or not finite else finite
+    ticks = nice_ticks(min(span), max(span))
+    made = plain_figure(
+        title,
+        ROW_HEIGHT * len(names) + 60,
+        x_range=(ticks[0], ticks[-1]),
+        y_range=(-0.6, len(names) - 0.4),
     )
+    mark_axis(made.xaxis[0], {tick: write(tick) for tick in ticks})
+    made.xgrid.ticker = FixedTicker(ticks=ticks)
+    shown = {float(row): _short(name) for row, name in zip(rows, names, strict=True)}
+    mark_axis(made.yaxis[0], shown)
+    made.ygrid.visible = False
+    if zero_line:
+        made.add_layout(Span(location=0, dimension="height", line_color=MUTED))
+    return made, rows
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def _source(
+    dates: Sequence[dt.date], values: Sequence[float], name: str, write: Write
+) -> ColumnDataSource:
+    return ColumnDataSource(
+        {
+            "x": [_ms(date) for date in dates],
+            "y": list(values),
+            "label": [
+                f"{name}, {date:%Y-%m-%d}: {write(value)}"
+                for date, value in zip(dates, values, strict=True)
+            ],
+        }
+    )
+
+
+def _ms(date: dt.date) -> float:
+    """Give a day as Bokeh counts: milliseconds since 1970."""
+    return (date - dt.date(1970, 1, 1)).days * float(DAY_MS)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import panel as pn
 
 from ml.dashboards import shell, theme
-from ml.dashboards.charts import TimeChart, bars, both_widths
 from ml.dashboards.store import SystemState, system_state
+from ml.dashboards.svg_charts import TimeChart, bars, both_widths
 from warehouse.errors import SlutprisError
 from warehouse.settings import Settings
 
@@ -154,7 +154,7 @@ def monitoring_page() -> pmui.Page:
         main = shell.content(state_html(system_state(Settings())))
     except SlutprisError as error:
         main = shell.nothing_yet(str(error))
-    return shell.page("Drift", main)
+    return shell.page("monitoring", main)
 
 
 if pn.state.served:

@@ -1,65 +1,297 @@
-"""The frame every page shares: title, theme, links between pages, the empty page.
+"""The frame every page shares: title, theme, language, cards, and the empty page.
 
-What belongs here: nothing of any page's subject.
+What belongs here: nothing of any page's subject. Everything a card is given as text is
+escaped; what is scraped or typed is never shown as HTML.
 """
 
 from __future__ import annotations
 
+import base64
 from html import escape
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import panel as pn
 import panel_material_ui as pmui
+import param
 
 from ml.dashboards import theme
+from ml.valuation.words import Language, Words
 
-NAVIGATION = {"Värdering": "./valuation", "Drift": "./monitoring"}
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from ml.dashboards.charts import Chart
+
+NAVIGATION = {
+    "valuation": Words("Värdering", "Valuation"),
+    "monitoring": Words("Drift", "Operations"),
+}
+NAVIGATION_LABEL = Words("Sidor", "Pages")
+OTHER_LANGUAGE = Words("In English", "På svenska")
+SHOW_TABLE = Words("Visa som tabell", "Show as a table")
+DOWNLOAD = Words("Ladda ner som CSV", "Download as CSV")
+SOURCE = Words("Källa", "Source")
+SHOWN_ROWS = 60
+"""Rows of a chart's table on the page; the file has them all."""
+LONGEST_CELL = 200
+"""Characters of a text in a table; nobody reads a longer one there."""
+
 NAVIGATION_CSS = """
 nav { display: flex; gap: 4px; font-size: 15px; margin-left: 16px;
       color: var(--panel-on-primary-color); }
 nav a { color: inherit; text-decoration: none; padding: 6px 12px; border-radius: 8px; }
 nav a:hover { background: rgb(128 128 128 / 0.18); }
 nav a[aria-current] { background: rgb(128 128 128 / 0.22); }
+nav a:focus-visible { outline: 2px solid currentColor; }
+@media (max-width: 480px) { nav { margin-left: 4px; } nav a { padding: 6px 8px; } }
 """
+NOTHING_YET = Words("Här finns inget att visa ännu", "There is nothing to show yet")
+WHAT_TO_RUN = Words(
+    "Sidan läser publicerade data och tränade modeller. Kör <code>make demo</code> i "
+    "projektets mapp, eller bygg och publicera i Dagster, och ladda sedan om sidan.",
+    "The page reads published data and trained models. Run <code>make demo</code> in "
+    "the project's folder, or build and publish in Dagster, then reload the page.",
+)
 
 
-def page(title: str, *main: pn.viewable.Viewable) -> pmui.Page:
-    """Make a page of the given parts, titled and linked to the others."""
-    links = "".join(
-        f'<a href="{address}"{" aria-current=page" if name == title else ""}>{name}</a>'
-        for name, address in NAVIGATION.items()
-    )
-    navigation = pn.pane.HTML(
-        f"<nav>{links}</nav>", stylesheets=[NAVIGATION_CSS], margin=0
-    )
+class LanguageSwitch(pn.custom.JSComponent):
+    """A button to the same page in the other language; all else in its link stays."""
+
+    language = param.String(default="sv")
+    label = param.String(default="")
+
+    _esm = """
+    export function render({model, el}) {
+      document.documentElement.lang = model.language
+      const button = document.createElement("button")
+      button.textContent = model.label
+      button.lang = model.language === "sv" ? "en" : "sv"
+      button.addEventListener("click", () => {
+        const query = new URLSearchParams(window.location.search)
+        query.set("lang", button.lang)
+        window.location.search = query
+      })
+      el.appendChild(button)
+    }
+    """
+    _stylesheets: ClassVar[list[str]] = [
+        """
+        button { font: inherit; font-size: 14px; color: #ffffff; cursor: pointer;
+          background: transparent; border: 1px solid rgb(255 255 255 / 0.45);
+          border-radius: 8px; padding: 6px 10px; white-space: nowrap; }
+        button:hover { background: rgb(255 255 255 / 0.12); }
+        button:focus-visible { outline: 2px solid #ffffff; outline-offset: 2px; }
+        """
+    ]
+
+
+def asked_for(name: str) -> str | None:
+    """Give a parameter of the page's link; None when it is not there."""
+    values: list[bytes] = (pn.state.session_args or {}).get(name, [])
+    return values[0].decode("utf-8", errors="replace") if values else None
+
+
+def shown_language() -> Language:
+    """Give the language the link asks for: Swedish unless it says ``lang=en``."""
+    return "en" if asked_for("lang") == "en" else "sv"
+
+
+def page(
+    name: str, *main: pn.viewable.Viewable, language: Language = "sv"
+) -> pmui.Page:
+    """Make a page of the given parts, titled and linked to the others.
+
+    Parameters
+    ----------
+    name
+        One of ``NAVIGATION``: the page's address.
+    main
+        Its parts, from the top down.
+    language
+        Of its title and links.
+    """
+    title = NAVIGATION[name].to(language)
     return pmui.Page(
         title="Slutpris",
         meta=pmui.template.base.Meta(title=f"{title} · Slutpris"),
         main=list(main),
-        header=[navigation],
+        header=[_navigation(name, language), _language_switch(language)],
         main_width=1240,
         theme_config=theme.THEME_CONFIG,
         sx=theme.PAGE_SX,
-        site_url="./valuation",
+        site_url=f"./valuation?lang={language}",
     )
 
 
-def content(html: str) -> pn.pane.HTML:
+def _navigation(current: str, language: Language) -> pn.pane.HTML:
+    links = "".join(
+        f'<a href="./{name}?lang={language}"'
+        f"{' aria-current=page' if name == current else ''}>{words.to(language)}</a>"
+        for name, words in NAVIGATION.items()
+    )
+    label = NAVIGATION_LABEL.to(language)
+    return pn.pane.HTML(
+        f'<nav aria-label="{label}">{links}</nav>',
+        stylesheets=[NAVIGATION_CSS],
+        margin=0,
+        sizing_mode="stretch_width",
+    )
+
+
+def _language_switch(language: Language) -> LanguageSwitch:
+    return LanguageSwitch(
+        language=language, label=OTHER_LANGUAGE.to(language), margin=(0, 8)
+    )
+
+
+def content(html: str, **options: Any) -> pn.pane.HTML:  # noqa: ANN401 - Panel's
     """Make a pane of our own markup, in the page's colours."""
     return pn.pane.HTML(
         html,
         stylesheets=[theme.CONTENT_CSS],
         sizing_mode="stretch_width",
         margin=0,
+        **options,
     )
 
 
-def nothing_yet(reason: str) -> pn.pane.HTML:
+def card(
+    title: str, *parts: pn.viewable.Viewable, lede: str = ""
+) -> pn.viewable.Viewable:
+    """Put parts on a card with a heading and, below it, a sentence or two."""
+    below = f'<p class="lede">{escape(lede)}</p>' if lede else ""
+    heading = content(f'<div class="head"><h2>{escape(title)}</h2>{below}</div>')
+    return pmui.Paper(
+        heading,
+        *parts,
+        elevation=0,
+        sizing_mode="stretch_width",
+        sx=theme.CARD_SX,
+        margin=(0, 0, 20, 0),
+    )
+
+
+def chart_card(
+    title: str,
+    chart: Chart,
+    *,
+    language: Language,
+    source: str,
+    lede: str = "",
+    table: pd.DataFrame | None = None,
+    file_name: str = "",
+) -> pn.viewable.Viewable:
+    """Put a chart on a card: what its colours mean, its source, its figures as a table.
+
+    Parameters
+    ----------
+    title, lede
+        The card's heading and what to see in the chart.
+    chart
+        The chart.
+    language
+        Of our own words.
+    source
+        Where the figures come from.
+    table
+        The chart's figures, for who cannot see it or wants them in a file.
+    file_name
+        Of the table's file, without its ending.
+    """
+    return card(
+        title,
+        *chart_parts(
+            chart, language=language, source=source, table=table, file_name=file_name
+        ),
+        lede=lede,
+    )
+
+
+def chart_parts(
+    chart: Chart,
+    *,
+    language: Language,
+    source: str,
+    table: pd.DataFrame | None = None,
+    file_name: str = "",
+) -> list[pn.viewable.Viewable]:
+    """Give a chart with its legend, source and table, to put on a card of one's own."""
+    below = f'<p class="source">{SOURCE.to(language)}: {escape(source)}</p>'
+    if table is not None:
+        below += _table_details(table, language, file_name or "slutpris")
+    legend = [content(_legend_html(chart))] if len(chart.legend) else []
+    return [*legend, chart.pane(), content(below)]
+
+
+def table_html(
+    frame: pd.DataFrame, *, right: Sequence[str] = (), caption: str = ""
+) -> str:
+    """Write a table, every cell escaped; columns named in ``right`` are numbers."""
+    aligned = [' class="right number"' if name in right else "" for name in frame]
+    heads = "".join(
+        f'<th scope="col"{look}>{escape(str(name))}</th>'
+        for name, look in zip(frame, aligned, strict=True)
+    )
+    rows = "".join(
+        f"<tr>{_cells(row, aligned)}</tr>" for row in frame.itertuples(index=False)
+    )
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return (
+        f'<div class="scroll" tabindex="0"><table class="figures">{title}<thead>'
+        f"<tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def csv_link(frame: pd.DataFrame, file_name: str, label: str) -> str:
+    """Write a link that saves a table as a file, which spreadsheets read as UTF-8."""
+    encoded = base64.b64encode(frame.to_csv(index=False).encode("utf-8-sig")).decode()
+    return (
+        f'<a class="download" download="{escape(file_name)}.csv" '
+        f'href="data:text/csv;charset=utf-8;base64,{encoded}">{escape(label)}</a>'
+    )
+
+
+def notice(text: str) -> pn.pane.HTML:
+    """Say something a reader must not miss."""
+    return content(f'<p class="notice" role="status">{escape(text)}</p>')
+
+
+def nothing_yet(reason: str, language: Language = "sv") -> pn.pane.HTML:
     """Say what to run when there is no snapshot or model."""
     return content(
-        '<section class="card"><h2>Här finns inget att visa ännu</h2>'
-        '<p class="lede">Sidan läser publicerade data och tränade modeller. Kör '
-        "<code>make demo</code> i projektets mapp, eller bygg och publicera i Dagster, "
-        "och ladda sedan om sidan.</p>"
+        f'<section class="card"><h2>{NOTHING_YET.to(language)}</h2>'
+        f'<p class="lede">{WHAT_TO_RUN.to(language)}</p>'
         f'<p class="muted small" style="margin-top: 16px">{escape(reason)}</p>'
         "</section>"
     )
+
+
+def _cells(row: Sequence[object], aligned: Sequence[str]) -> str:
+    return "".join(
+        f"<td{look}>{escape(_shortened(value))}</td>"
+        for value, look in zip(row, aligned, strict=True)
+    )
+
+
+def _shortened(value: object) -> str:
+    text = "–" if value is None or value != value else str(value)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
+
+
+def _table_details(table: pd.DataFrame, language: Language, file_name: str) -> str:
+    return (
+        f"<details><summary>{SHOW_TABLE.to(language)}</summary>"
+        f"{table_html(table.head(SHOWN_ROWS))}</details>"
+        f"{csv_link(table, file_name, DOWNLOAD.to(language))}"
+    )
+
+
+def _legend_html(chart: Chart) -> str:
+    entries = "".join(
+        f'<li><i class="{entry.look}" style="--colour: {entry.colour}"></i>'
+        f"{escape(entry.name)}</li>"
+        for entry in chart.legend
+    )
+    return f'<ul class="legend">{entries}</ul>'

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import param
 
-from ml.dashboards.charts import Spot
+from ml.dashboards.svg_charts import Spot
 from ml.dashboards.theme import NBSP, plain
 from ml.serving_models import ServingRegistry, keep_models_fresh
 from ml.valuation.places import AddressNotFoundError, Place
@@ -33,7 +33,7 @@ from warehouse.serving import current_snapshot_id, open_snapshot
 if TYPE_CHECKING:
     import duckdb
 
-    from ml.dashboards.charts import Point
+    from ml.dashboards.svg_charts import Point
     from ml.registry import ModelVersion
     from warehouse.serving import Manifest
     from warehouse.settings import Settings

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import datetime as dt
 
+    from ml.valuation.words import Language
+
 NBSP = "\u00a0"
 MINUS = "\u2212"
 
@@ -18,20 +20,20 @@ FONT = '"Inter", "Segoe UI", -apple-system, Roboto, "Helvetica Neue", Arial, san
 
 FIELD = {"minHeight": "46px"}
 
-MONTHS = [
-    "jan",
-    "feb",
-    "mars",
-    "apr",
-    "maj",
-    "juni",
-    "juli",
-    "aug",
-    "sep",
-    "okt",
-    "nov",
-    "dec",
-]
+MONTHS: dict[Language, tuple[str, ...]] = {
+    "sv": (
+        *("jan", "feb", "mars", "apr", "maj", "juni"),
+        *("juli", "aug", "sep", "okt", "nov", "dec"),
+    ),
+    "en": (
+        *("Jan", "Feb", "Mar", "Apr", "May", "June"),
+        *("July", "Aug", "Sep", "Oct", "Nov", "Dec"),
+    ),
+}
+
+TEAL, AMBER, RED, BLUE, MUTED = "#1f8f83", "#c8781f", "#d0484f", "#4b86c2", "#8a949c"
+"""Mid-tones for charts: they read on white and on ink, so a switch of the theme need
+not draw a chart again."""
 
 
 def _mode(
@@ -69,6 +71,14 @@ PAGE_SX = {
         "--panel-on-primary-color": "#ffffff",
         "& .MuiIconButton-root": {"color": "#ffffff"},
     },
+}
+
+CARD_SX = {
+    "border": "1px solid",
+    "borderColor": "divider",
+    "borderRadius": "14px",
+    "padding": "clamp(16px, 3vw, 28px)",
+    "minWidth": 0,
 }
 
 CONTENT_CSS = """
@@ -187,6 +197,27 @@ td + td, th + th { padding-left: 16px; }
 .facts { display: flex; flex-wrap: wrap; gap: 10px 40px; margin-top: 16px; }
 .facts div { min-width: 110px; }
 .facts b { display: block; font-size: 24px; font-weight: 650; letter-spacing: -0.02em; }
+.head { margin-bottom: 14px; }
+.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 4px 18px;
+  margin: 0 0 6px; padding: 0; font-size: 13px; color: var(--muted); }
+.legend li { display: flex; align-items: center; gap: 7px; }
+.legend i { display: inline-block; width: 18px; height: 3px; border-radius: 2px;
+  background: var(--colour); }
+.legend i.dashed { background: repeating-linear-gradient(90deg, var(--colour) 0 5px,
+  transparent 5px 8px); }
+.legend i.band { height: 12px; opacity: 0.3; }
+.legend i.dot { width: 9px; height: 9px; border-radius: 50%; }
+.source { font-size: 12.5px; color: var(--muted); margin-top: 8px; }
+details { display: inline-block; max-width: 100%; margin: 6px 18px 0 0;
+  vertical-align: top; }
+details[open] { display: block; margin-right: 0; }
+summary { cursor: pointer; font-size: 13px; color: var(--accent); padding: 4px 0; }
+.download { font-size: 13px; color: var(--accent); display: inline-block;
+  padding: 4px 0; margin-top: 6px; }
+caption { text-align: left; font-size: 13px; color: var(--muted); padding-bottom: 6px; }
+a { color: var(--accent); }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px;
+  border-radius: 3px; }
 code {
   background: var(--wash);
   border: 1px solid var(--line);
@@ -198,17 +229,20 @@ code {
 """
 
 
-def number(value: float, decimals: int = 0) -> str:
-    """Write a number as Swedish does: ``3 250 000``, ``2,5``, ``−4``."""
-    text = f"{abs(value):,.{decimals}f}"
-    text = text.replace(",", NBSP).replace(".", ",")
-    is_negative = value < 0 and text.strip("0,") != ""
+def number(value: float, decimals: int = 0, language: Language = "sv") -> str:
+    """Write a number as Swedish does: ``3 250 000``, ``2,5``, ``−4``.
+
+    English has the same spaces, and a point: ``2.5``.
+    """
+    text = f"{abs(value):,.{decimals}f}".replace(",", NBSP)
+    is_negative = value < 0 and text.strip("0.") != ""
+    text = text.replace(".", ",") if language == "sv" else text
     return f"{MINUS}{text}" if is_negative else text
 
 
-def plain(value: float) -> str:
+def plain(value: float, language: Language = "sv") -> str:
     """Write a number with as many decimals as it has, at most two: ``2``, ``2,5``."""
-    return number(value, 2).rstrip("0").rstrip(",")
+    return number(value, 2, language).rstrip("0").rstrip(",.")
 
 
 def sek(value: float, nearest: int = 1) -> str:
@@ -216,18 +250,30 @@ def sek(value: float, nearest: int = 1) -> str:
     return f"{number(round(value / nearest) * nearest)}{NBSP}kr"
 
 
-def million_sek(value: float) -> str:
+def signed_sek(value: float, nearest: int = 1) -> str:
+    """Write a difference in SEK with its sign: ``+35 000 kr``, ``−8 000 kr``."""
+    return f"{signed(round(value / nearest) * nearest)}{NBSP}kr"
+
+
+def million_sek(value: float, language: Language = "sv") -> str:
     """Write an amount in millions: ``3,3 mkr``."""
-    return f"{number(value / 1_000_000, 1)}{NBSP}mkr"
+    unit = "mkr" if language == "sv" else "MSEK"
+    return f"{number(value / 1_000_000, 1, language)}{NBSP}{unit}"
 
 
-def signed(value: float, decimals: int = 0) -> str:
+def percent(value: float, decimals: int = 1, language: Language = "sv") -> str:
+    """Write a percentage: ``5,3 %``; English writes ``5.3%``."""
+    gap = NBSP if language == "sv" else ""
+    return f"{number(value, decimals, language)}{gap}%"
+
+
+def signed(value: float, decimals: int = 0, language: Language = "sv") -> str:
     """Write a number with its sign: ``+3,5``, ``−8,2``, ``0``."""
-    text = number(value, decimals)
-    is_zero = text.strip("0,") == ""
+    text = number(value, decimals, language)
+    is_zero = text.strip("0,.") == ""
     return text if is_zero or text.startswith(MINUS) else f"+{text}"
 
 
-def month(date: dt.date) -> str:
+def month(date: dt.date, language: Language = "sv") -> str:
     """Write a month: ``okt 2026``."""
-    return f"{MONTHS[date.month - 1]} {date.year}"
+    return f"{MONTHS[language][date.month - 1]} {date.year}"

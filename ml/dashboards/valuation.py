@@ -246,7 +246,7 @@ def valuation_page() -> pmui.Page:
         ).__panel__()
     except SlutprisError as error:
         main = shell.nothing_yet(str(error))
-    return shell.page("Värdering", main)
+    return shell.page("valuation", main)
 
 
 if pn.state.served:

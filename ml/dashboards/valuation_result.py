@@ -10,7 +10,6 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ml.dashboards import theme
-from ml.dashboards.charts import Mark, Spot, TimeChart, both_widths, dot_map
 from ml.dashboards.store import (
     City,
     city,
@@ -18,6 +17,7 @@ from ml.dashboards.store import (
     map_radius_m,
     value_curve,
 )
+from ml.dashboards.svg_charts import Mark, Spot, TimeChart, both_widths, dot_map
 from ml.valuation.confidence import CLASS_NAMES, REFUSAL_WORDS, class_meaning
 
 if TYPE_CHECKING:
