@@ -24,6 +24,11 @@ SNAPSHOT = dg.AssetKey(["serving", "snapshot"])
             "sale_comparables",
             "sale_changes",
             "places",
+            "crawl_runs",
+            "stage_counts",
+            "rejections_by_month",
+            "missing_values",
+            "geocoding_precision",
         )
     ],
     group_name="serving",
