@@ -22,6 +22,8 @@ AFTER_FITTING = {
     "checkpoints",
     "evaluation",
     "forward_log",
+    "health",
+    "kept_reports",
     "markup",
     "metrics",
     "plots",
