@@ -78,7 +78,9 @@ WINDOW_DAYS = 1460
 HALF_LIFE_DAYS = 400
 """Tastes change: a sale of a year ago counts about half."""
 MOST_MARKETS = 24
-"""Months that are held ready; each takes some 100 bytes for every sale it sees."""
+HELD_SALES = 2_000_000
+"""Months that are held ready: so many, and more of them where they are small. Each
+takes some 100 bytes for every sale it sees."""
 FEWEST_SALES = 200
 """Below, no effects are fitted and there are no hedonic features."""
 
@@ -101,6 +103,7 @@ class Hedonics:
         self.sales = sales[known].sort_values(["sold_date", "sale_id"], kind="stable")
         self.past = PastSales.of(self.sales)
         self._kept = kept
+        self._most_markets = max(MOST_MARKETS, HELD_SALES // self._seen_at_the_end())
         self._markets: dict[int, Market] = {}
         self._lately: dict[int, Lately] = {}
         self._unforeseen: dict[int, np.ndarray] = {}
@@ -181,7 +184,7 @@ class Hedonics:
             return known
         made = self._new_market(first_day)
         if made is not None:
-            for oldest in list(self._markets)[: 1 - MOST_MARKETS]:
+            for oldest in list(self._markets)[: 1 - self._most_markets]:
                 self._markets.pop(oldest, None)
             self._markets[first_day] = made
         return made
@@ -204,7 +207,7 @@ class Hedonics:
         if (known := self._lately.get(first_day)) is not None:
             return known
         made = self.lately_of(first_day, self.unforeseen(self.recent(first_day)))
-        for oldest in list(self._lately)[: 1 - MOST_MARKETS]:
+        for oldest in list(self._lately)[: 1 - self._most_markets]:
             self._lately.pop(oldest, None)
         self._lately[first_day] = made
         return made
@@ -288,6 +291,12 @@ class Hedonics:
         """Give the rows of ``past`` that were sold in a month."""
         start = int(np.searchsorted(self.past.day, first_day))
         return slice(start, self.end(first_day))
+
+    def _seen_at_the_end(self) -> int:
+        if len(self.past.day) == 0:
+            return 1
+        window = self.window(int(self.past.day[-1]) + 1)
+        return max(1, window.stop - window.start)
 
     def _forget(self, first_day: int) -> None:
         self._markets.pop(first_day, None)
