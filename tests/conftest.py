@@ -46,11 +46,18 @@ def warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-@pytest.fixture
-def hopsworks_cluster(tmp_path: Path) -> Iterator[FakeCluster]:
-    """A fake Hopsworks cluster, empty, for this test alone."""
-    with FakeCluster(tmp_path / "cluster") as cluster:
+@pytest.fixture(scope="module")
+def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeCluster]:
+    """The fake Hopsworks cluster of a module; ask for `hopsworks_cluster`."""
+    with FakeCluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def hopsworks_cluster(running_cluster: FakeCluster) -> FakeCluster:
+    """A fake Hopsworks cluster, empty and well."""
+    running_cluster.reset()
+    return running_cluster
 
 
 @pytest.fixture(scope="session")

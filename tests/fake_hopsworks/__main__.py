@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ ROUTES = (
 PORT = 8443
 NAME_NODE_PORT = 8020
 """Of HopsFS there is this port and no more: the fake's tables are local folders."""
+SETTLE_S = 10
 
 
 def main() -> None:
@@ -144,7 +146,19 @@ def _done(order: dict[str, Any], app: App, state: State) -> Any:
         return [asdict(each) for each in app.log]
     elif order["do"] == "forget":
         app.log.clear()
+    elif order["do"] == "reset":
+        _reset(app, state)
     return {}
+
+
+def _reset(app: App, state: State) -> None:
+    """Empty the cluster once no request is left that could still write."""
+    state.faults.clear()
+    deadline = time.monotonic() + SETTLE_S
+    while app.busy and time.monotonic() < deadline:
+        time.sleep(0.01)
+    state.empty()
+    app.log.clear()
 
 
 def _say(answer: Any) -> None:

@@ -148,6 +148,16 @@ class FakeCluster:
             process.kill()
             process.communicate()
 
+    def reset(self) -> None:
+        """Make it as it was at first: running, empty, without faults or requests.
+
+        A client that is logged in stays so.
+        """
+        if self._process is None:
+            self.start()
+        self._earlier = []
+        self.order(do="reset")
+
     def env(self, write_mode: str = "delta") -> dict[str, str]:
         """The environment by which this project, or the bare client, finds it."""
         return {

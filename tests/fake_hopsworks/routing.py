@@ -143,6 +143,7 @@ class App:
         self.state = state
         self.rival = rival
         self.log: list[Asked] = []
+        self.busy = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -154,9 +155,11 @@ class App:
         asked = Asked(request.method, line.replace(self.state.api_key, "***"))
         self.log.append(asked)
         started = time.monotonic()
+        self.busy += 1
         try:
             await self._answer(request, raw, segments, asked, _noting(send, asked))
         finally:
+            self.busy -= 1
             asked.seconds = round(time.monotonic() - started, 3)
 
     async def _answer(

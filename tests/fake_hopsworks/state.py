@@ -7,6 +7,7 @@ datasets and Delta tables are folders beside it. No HTTP here.
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,15 @@ class State:
         for execution in self.metadata.executions:
             if execution["finalStatus"] == "UNDEFINED":
                 execution |= {"state": "KILLED", "finalStatus": "KILLED"}
+
+    def empty(self) -> None:
+        """Forget everything but the ids that were given; nothing gets one of them."""
+        with self.lock:
+            for name in ("Projects", "warehouse", "uploads"):
+                shutil.rmtree(self.root / name, ignore_errors=True)
+            self.metadata = Metadata(next_id=self.metadata.next_id)
+            self.save()
+            self.load()
 
     def save(self) -> None:
         """Replace the metadata on disk by what is in memory."""
