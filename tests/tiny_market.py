@@ -89,6 +89,7 @@ MARTS_SQL = f"""
         district,
         'Stockholm' as municipality,
         if(number % 2 = 0, 'Mäklarringen', 'Notar') as agency,
+        if(number % 4 = 0, null, 'BRF ' || street) as brf_name,
         round(
             level * living_area_m2
             * (50000 + 100 * date_diff('month', date '{FIRST_MONTH}', month))
@@ -102,8 +103,8 @@ MARTS_SQL = f"""
         -- Now and then a fact is not known, as of the homes people ask about.
         if(number % 5 = 0, null, number % 6)::double as floor,
         if(number % 3 = 0, null, 1900 + number % 100) as construction_year,
-        if(number % 4 = 0, null, 50.0 * living_area_m2) as fee_sek_per_month,
-        if(number % 2 = 0, null, 500.0) as operating_cost_sek_per_month,
+        if(number % 4 = 0, null, 50.0 * living_area_m2)::double as fee_sek_per_month,
+        if(number % 2 = 0, null, 500.0)::double as operating_cost_sek_per_month,
         latitude + street_number / 100000 as latitude,
         longitude,
         (month + to_days((number % 27)::integer))::date as sold_date
@@ -133,6 +134,12 @@ MARTS_SQL = f"""
         'district', lower(strip_accents(district)), null, null, null, district,
         municipality, avg(latitude), avg(longitude), count(*)
     from marts.sales group by all;
+
+    create table marts.imputation_references as
+    select
+        'district' as reference_level, 'sodermalm' as district_key,
+        50.0 as fee_sek_per_m2, null::double as operating_cost_sek_per_m2,
+        date '2021-01-01' as known_from;
 
     create macro marts.features_of(requests) as table
     select
