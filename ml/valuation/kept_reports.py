@@ -145,6 +145,12 @@ def read_scored(reports_dir: Path) -> Scored:
     return _scored(*paths, _stamp(*paths))
 
 
+def report_stamp(reports_dir: Path) -> tuple[int, ...]:
+    """Tell one set of reports from the next, without reading any."""
+    names = (REPORT, PREDICTIONS, SUMMARY, SCORED)
+    return _stamp(*(reports_dir / name for name in names))
+
+
 @lru_cache(maxsize=_KEPT_REPORTS)
 def _backtest(report: Path, predictions: Path, stamp: tuple[int, ...]) -> Backtested:
     del stamp  # a newer report is another one

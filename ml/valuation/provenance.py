@@ -24,6 +24,7 @@ AFTER_FITTING = {
     "forward_log",
     "health",
     "kept_reports",
+    "latest_sales",
     "markup",
     "metrics",
     "plots",
