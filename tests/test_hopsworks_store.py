@@ -20,6 +20,7 @@ from ml.hopsworks.registry import HopsworksRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from fake_hopsworks import FakeCluster
 
 pytestmark = pytest.mark.hopsworks

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from impatient_client import sitecustomize
 
 if TYPE_CHECKING:
