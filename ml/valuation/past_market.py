@@ -13,7 +13,8 @@ import pandas as pd
 
 from ml.valuation.comparables import Comparables
 from ml.valuation.described import hedonics_of, with_features
-from ml.valuation.features import MARKET_LEVEL, read_sale_features
+from ml.valuation.features import market_log_level, read_sale_features
+from ml.valuation.hedonic.columns import floats
 from ml.valuation.hedonic.hedonics import SALE_COLUMNS
 from ml.valuation.reasons import USUAL_DAYS
 
@@ -80,6 +81,15 @@ def carried_to_each_day(features: pd.DataFrame) -> pd.DataFrame:
     """
     if features["list_price_sek"].isna().iloc[0]:
         return features
-    level = features["price_index_sek_per_m2"] * np.exp(features[MARKET_LEVEL])
+    level = pd.Series(market_sek_per_m2(features), index=features.index)
     moved = features["list_price_sek"].iloc[0] * level / level.iloc[0]
     return features.assign(list_price_sek=moved)
+
+
+def market_sek_per_m2(features: pd.DataFrame) -> np.ndarray:
+    """Give the city's price level of each row's day: the index, and the latest sales'.
+
+    Missing where no index was known.
+    """
+    index = floats(features, "price_index_sek_per_m2")
+    return index * np.exp(market_log_level(features))

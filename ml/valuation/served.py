@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ml.registry import ModelVersion
     from ml.valuation.explain import Explanation
     from ml.valuation.models import PriceModel
+    from ml.valuation.words import Language
 
 
 class Said(NamedTuple):
@@ -66,7 +67,12 @@ class ServedModel:
         return [Said(*row) for row in zip(*columns, strict=True)]
 
     def explanation(
-        self, home: pd.DataFrame, value_sek: int, then: pd.Series, day: dt.date
+        self,
+        home: pd.DataFrame,
+        value_sek: int,
+        then: pd.Series,
+        day: dt.date,
+        language: Language = "sv",
     ) -> Explanation | None:
         """Say why, from the market of a former day; None of a model that cannot.
 
@@ -78,8 +84,10 @@ class ServedModel:
             The value, as it is shown.
         then, day
             The same home's row on the former day, and that day.
+        language
+            Of labels and facts.
         """
         if self.reasons is None:
             return None
         market = MarketThen(then["price_index_sek_per_m2"], day, then[MARKET_LEVEL])
-        return self.reasons.explanation(home, value_sek, market)
+        return self.reasons.explanation(home, value_sek, market, language)

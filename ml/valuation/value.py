@@ -18,12 +18,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_args
 
+import numpy as np
+import pandas as pd
+
 from ml.serving_models import ServingRegistry
 from ml.valuation.boosted_model import BoostedModel
 from ml.valuation.features import MODES, Mode, assumed_economy
 from ml.valuation.forward_log import ForwardLog, LoggedValuation
 from ml.valuation.models import PriceModel, load_model
-from ml.valuation.past_market import PastMarket, carried_to_each_day
+from ml.valuation.past_market import (
+    PastMarket,
+    carried_to_each_day,
+    market_sek_per_m2,
+)
 from ml.valuation.places import (
     AddressNotFoundError,
     build_gazetteer,
@@ -43,10 +50,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import duckdb
-    import pandas as pd
 
+    from ml.valuation.explain import Explanation
     from ml.valuation.hedonic.market import NearSales
     from ml.valuation.places import Place
+    from ml.valuation.words import Language
     from warehouse.settings import Settings
 
 __all__ = ["PlainValue", "Valuation", "ValueAtDate", "Valuer", "When"]
@@ -211,12 +219,73 @@ class Valuer:
             latency_ms=round(1000 * (time.perf_counter() - started), 1),
         )
 
+    def explanation(
+        self, valuation: Valuation, language: Language
+    ) -> Explanation | None:
+        """Say why a home has the value it was given, in another language."""
+        served = self.served_model(valuation.model, valuation.request.mode)
+        request = valuation.request
+        days = [request.date, other_dates(request.date)["one_year_ago"]]
+        features = self._carried(valuation.place, request, days)
+        return served.explanation(
+            features.iloc[[0]],
+            valuation.value_sek,
+            features.iloc[1],
+            days[1],
+            language,
+        )
+
+    def value_at_days(
+        self, request: ValuationRequest, days: Sequence[dt.date]
+    ) -> pd.DataFrame:
+        """Value one home as of several days, each by what was known then.
+
+        Nothing is logged: nobody asked for each of them.
+
+        Parameters
+        ----------
+        request
+            The home; an asking price is that of its own date.
+        days
+            In any order.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row each day, in their order: ``date``, ``value_sek``, ``low_sek`` and
+            ``high_sek`` (missing where no range is given), ``market_sek_per_m2`` (the
+            city's price level as it was known; missing where it was not) and
+            ``is_extrapolation``.
+
+        Raises
+        ------
+        AddressNotFoundError
+            When no known place is spelt so; it carries the nearest spellings.
+        """
+        served = self.served_model(request.model, request.mode)
+        place = self._place(self.connection(), request)
+        features = self._carried(place, request, [request.date, *days])
+        said = served.says(features)[1:]
+        return pd.DataFrame(
+            {
+                "date": list(days),
+                "value_sek": [each.value_sek for each in said],
+                "low_sek": np.array([each.low_sek for each in said], dtype=float),
+                "high_sek": np.array([each.high_sek for each in said], dtype=float),
+                "market_sek_per_m2": market_sek_per_m2(features)[1:],
+                "is_extrapolation": [
+                    self._levels.is_extrapolation(day) for day in days
+                ],
+            }
+        )
+
     def value_many(
-        self, requests: Sequence[ValuationRequest]
+        self, requests: Sequence[ValuationRequest], *, is_logged: bool = True
     ) -> list[PlainValue | AddressNotFoundError]:
         """Value homes, each at its own date, in one prediction for each model.
 
-        A home whose address is not found gets the error in its place.
+        A home whose address is not found gets the error in its place. What is not
+        asked in earnest, such as a home with another fee, is not to be logged.
         """
         connection = self.connection()
         places = self._path.places(
@@ -238,7 +307,9 @@ class Valuer:
             ]
             if asked:
                 served = self.served_model(name, mode)
-                values |= self._value_located(connection, served, asked)
+                values |= self._value_located(
+                    connection, served, asked, is_logged=is_logged
+                )
         return [
             values[position] if position in values else _not_found(connection, request)
             for position, request in enumerate(requests)
@@ -264,20 +335,30 @@ class Valuer:
         features = self._path.features(connection, homes)
         return self.past_market().described(features, asked_sek)
 
+    def _carried(
+        self, place: Place, request: ValuationRequest, days: Sequence[dt.date]
+    ) -> pd.DataFrame:
+        """Compute one home's features on days, its own date's first."""
+        homes = [HomeAtDate(request, place, day) for day in days]
+        return carried_to_each_day(self._features(self.connection(), homes)[0])
+
     def _value_located(
         self,
         connection: duckdb.DuckDBPyConnection,
         served: ServedModel,
         located: list[_Located],
+        *,
+        is_logged: bool,
     ) -> dict[int, PlainValue]:
         features, _ = self._features(connection, [each.home for each in located])
         valued = list(zip(located, served.says(features), strict=True))
-        self._log.append(
-            *(
-                _logged(each.home.request, each.home, said, served)
-                for each, said in valued
+        if is_logged:
+            self._log.append(
+                *(
+                    _logged(each.home.request, each.home, said, served)
+                    for each, said in valued
+                )
             )
-        )
         return {
             each.position: PlainValue(
                 **said.fields(),
