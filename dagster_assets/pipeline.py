@@ -31,7 +31,7 @@ STAGES = (
     Stage("Build the warehouse", ("seeds", "staging", "intermediate", "marts")),
     Stage("Train", ("features", "models")),
     Stage("Compare", ("evaluation",)),
-    Stage("Publish", ("serving", "publishing")),
+    Stage("Publish", ("serving", "publishing", "monitoring")),
 )
 
 

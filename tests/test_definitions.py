@@ -22,6 +22,7 @@ GROUPS = {
     "evaluation",
     "publishing",
     "serving",
+    "monitoring",
 }
 MAIN_FLOW = [
     "raw/sale_cards",

@@ -15,6 +15,7 @@ from dagster_dbt import (
 from dbt.adapters.base.impl import BaseAdapter
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
+from dagster_assets.dbt_tests import write_dbt_tests
 from warehouse.settings import PROJECT_ROOT, Settings
 
 DBT = str(Path(sys.executable).with_name("slutpris-dbt"))
@@ -58,8 +59,11 @@ def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterat
     """Clean, flag, locate, impute and join: raw tables to contracted marts."""
     # Unit tests are of the code, not of tonight's rows; `dbt build` by hand runs them.
     build = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context)
-    yield from build.stream().fetch_row_counts()
-    _close(build.adapter)
+    try:
+        yield from build.stream().fetch_row_counts()
+    finally:
+        write_dbt_tests(build.target_path, Settings().reports_dir)
+        _close(build.adapter)
 
 
 def _close(adapter: BaseAdapter | None) -> None:
