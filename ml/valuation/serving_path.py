@@ -133,7 +133,11 @@ class ServingPath:
             programs.load()
             self._compiled = compiled
             self._is_warm = True
-            _leave_to_stay()
+            leave_to_stay()
+
+    def forget(self) -> None:
+        """Drop what was read into memory; DuckDB answers what is asked after it."""
+        self._compiled = _Compiled()
 
     def features(
         self, connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
@@ -167,7 +171,7 @@ class ServingPath:
         }
 
 
-def _leave_to_stay() -> None:
+def leave_to_stay() -> None:
     """Keep the garbage collector from walking all that is loaded, again and again.
 
     It would stop every hundredth answer for a tenth of a second. What was left before

@@ -43,7 +43,7 @@ from ml.valuation.request import ModelName, ValuationRequest
 from ml.valuation.served import Said, ServedModel
 from ml.valuation.serving_path import HomeAtDate, ServingPath
 from ml.valuation.valuation import PlainValue, Valuation, ValueAtDate, When
-from warehouse.errors import exit_with
+from warehouse.errors import SlutprisError, exit_with
 from warehouse.serving import open_snapshot
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Valuer:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._is_closed = False
         self.snapshot = open_snapshot(settings.serving_dir)
         build_gazetteer(self.connection())
         self._settings = settings
@@ -99,13 +100,24 @@ class Valuer:
         self._loading: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """Give a connection of one's own to the snapshot."""
+        """Give a connection of one's own to the snapshot.
+
+        Raises
+        ------
+        SlutprisError
+            When the valuer is closed.
+        """
+        if self._is_closed:
+            raise SlutprisError("newer data are published; value the home again")
         return self.snapshot.connection.cursor()
 
     def close(self) -> None:
-        """Let the snapshot be pruned and forget the models; no valuation may follow."""
+        """Let the snapshot be pruned and forget all that was read; value no more."""
+        self._is_closed = True
         self.snapshot.close()
         self._served.clear()
+        self._past = None
+        self._path.forget()
         self._fetched.cleanup()
 
     def warm(self, models: Iterable[ModelName] = ()) -> None:
