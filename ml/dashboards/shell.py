@@ -14,7 +14,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from ml.dashboards import theme
+from ml.dashboards import access, theme
 from ml.valuation.words import Language, Words
 
 if TYPE_CHECKING:
@@ -113,16 +113,21 @@ def page(
         Of its title and links.
     """
     title = NAVIGATION[name].to(language)
+    shown = list(main) if access.is_allowed() else [_not_here(language)]
     return pmui.Page(
         title="Slutpris",
         meta=pmui.template.base.Meta(title=f"{title} · Slutpris"),
-        main=list(main),
+        main=shown,
         header=[_navigation(name, language), _language_switch(language)],
         main_width=1240,
         theme_config=theme.THEME_CONFIG,
         sx=theme.PAGE_SX,
         site_url=f"./valuation?lang={language}",
     )
+
+
+def _not_here(language: Language) -> pn.viewable.Viewable:
+    return card(access.NOT_HERE.to(language), lede=access.HOW_TO_SERVE.to(language))
 
 
 def _navigation(current: str, language: Language) -> pn.pane.HTML:
