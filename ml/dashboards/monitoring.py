@@ -1,160 +1,178 @@
-"""The monitoring page: what is published, what was rejected, how good the models are.
+"""The monitoring page: how the models do, the latest sale, and the data behind both.
 
-Run it with ``panel serve ml/dashboards/monitoring.py``.
+What belongs here: the tabs, which are built when they are first opened, and the market
+they show. What does not: what stands in a tab. Run it with
+``panel serve ml/dashboards/monitoring.py``.
 """
 
 from __future__ import annotations
 
-from html import escape
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import panel as pn
+import panel_material_ui as pmui
 
-from ml.dashboards import shell, theme
-from ml.dashboards.store import SystemState, system_state
-from ml.dashboards.svg_charts import TimeChart, bars, both_widths
+from ml.dashboards import shell
+from ml.dashboards.latest_sale import latest_sale_section
+from ml.dashboards.market_switch import (
+    Market,
+    banners,
+    market_switch,
+    settings_of,
+    shown_market,
+    what_to_run,
+)
+from ml.dashboards.model_health import model_health_section
+from ml.valuation.words import Language, Words
 from warehouse.errors import SlutprisError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    import panel_material_ui as pmui
-
-    from ml.registry import ModelVersion
-
-FULL_WIDTH = 1140
-
-METRICS = {
-    "n": ("Prövad på", 0),
-    "mdape_pct": ("MdAPE %", 1),
-    "mape_pct": ("MAPE %", 1),
-    "within_ten_pct": ("Inom 10 %", 0),
-    "within_twenty_pct": ("Inom 20 %", 0),
-    "bias_pct": ("Bias %", 1),
-    "r2": ("R²", 2),
-    "mae_sek": ("MAE kr", 0),
-    "mape_seed_pct": ("MAPE % seed", 1),
-}
-"""Columns of the models' table: the registry's metric, its heading and decimals."""
+Section = Callable[[Settings, Language], pn.viewable.Viewable]
+"""Makes what a tab holds of a data folder; may take seconds, so in a thread."""
 
 
-def state_html(state: SystemState) -> str:
-    """Show the whole state of the system."""
-    return (
-        _snapshot_html(state)
-        + _models_html(state.models)
-        + _market_html(state)
-        + _rejected_html(state)
-    )
+@dataclass(frozen=True)
+class Tab:
+    """A tab: its name in links, its title, and what it holds."""
+
+    name: str
+    title: Words
+    section: Section
 
 
-def _snapshot_html(state: SystemState) -> str:
-    manifest = state.manifest
-    tables = "".join(
-        f'<div><b class="number">{theme.number(table.row_count)}</b>'
-        f'<span class="muted small">{escape(table.name)}</span></div>'
-        for table in manifest.tables
-    )
-    return (
-        '<section class="card"><h2>Publicerade data</h2>'
-        f'<p class="lede">{manifest.created_at:%Y-%m-%d %H:%M} UTC, rader i tabellerna:'
-        "</p>"
-        f'<div class="facts">{tables}</div>'
-        '<p class="small muted" style="margin-top: 18px; overflow-wrap: anywhere">'
-        f"Ögonblicksbild {escape(manifest.snapshot_id)}</p></section>"
-    )
+TABS = (
+    Tab("models", Words("Modellernas hälsa", "Model health"), model_health_section),
+    Tab(
+        "latest", Words("Senaste försäljningen", "The latest sale"), latest_sale_section
+    ),
+)
+LOADING = Words("Räknar på siffrorna …", "Computing the figures …")
 
 
-def _models_html(models: list[ModelVersion]) -> str:
-    if not models:
-        return (
-            '<section class="card"><h2>Modeller</h2><p class="lede">Ingen modell är '
-            "registrerad ännu. Kör <code>make demo</code>.</p></section>"
+class MonitoringPage(pn.viewable.Viewer):
+    """The market switch, and tabs over the folder of the chosen market.
+
+    Parameters
+    ----------
+    settings
+        Over the data folder that the pages serve.
+    market
+        The side that is shown first.
+    tab
+        The name of the tab that is shown first.
+    """
+
+    def __init__(
+        self, settings: Settings, market: Market, tab: str, language: Language
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._language: Language = language
+        self._market: Market = market
+        self._switch = market_switch(market, language, self._show_market)
+        self._said = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._places = [_place() for _ in TABS]
+        names = [each.name for each in TABS]
+        self._tabs = pmui.Tabs(
+            *(
+                (each.title.to(language), place)
+                for each, place in zip(TABS, self._places, strict=True)
+            ),
+            active=names.index(tab) if tab in names else 0,
+            dynamic=True,
+            sizing_mode="stretch_width",
+            margin=0,
         )
-    shown = {
-        key: metric
-        for key, metric in METRICS.items()
-        if any(key in model.metrics for model in models)
-    }
-    heads = "".join(f'<th class="right">{name}</th>' for name, _ in shown.values())
-    rows = "".join(_model_html(model, list(shown)) for model in models)
-    return (
-        '<section class="card"><h2>Modeller</h2><p class="lede">Senaste versionen av '
-        "varje modell, med måtten från när den registrerades.</p>"
-        '<div class="scroll" style="margin-top: 16px"><table class="figures"><thead>'
-        f"<tr><th>Modell</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-        "</section>"
-    )
+        self._opened: set[int] = set()
+        self._tabs.param.watch(self._open_shown, "active")
+        self._show_market(market)
+        pn.state.onload(self._open_shown)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        """Lay the page out."""
+        return pn.Column(
+            self._switch,
+            self._said,
+            self._tabs,
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+
+    def _show_market(self, market: Market) -> None:
+        is_first = not self._opened
+        self._market = market
+        self._opened.clear()
+        folder = settings_of(self._settings, market)
+        if folder is None:
+            reason = what_to_run(self._settings, market, self._language)
+            self._said.objects = [shell.nothing_yet(reason, self._language)]
+        else:
+            self._said.objects = banners(folder, self._language)
+        self._tabs.visible = folder is not None
+        if not is_first:
+            _to_link(market=market)
+            pn.state.execute(self._open_shown)
+
+    async def _open_shown(self, *_: object) -> None:
+        """Build the shown tab, once for each market."""
+        position = int(self._tabs.active)
+        folder = settings_of(self._settings, self._market)
+        _to_link(tab=TABS[position].name)
+        if position in self._opened or folder is None:
+            return
+        self._opened.add(position)
+        place, market = self._places[position], self._market
+        place.objects = [_loading(self._language)]
+        section = TABS[position].section
+        made = await asyncio.to_thread(_made, section, folder, self._language)
+        # The switch may have been turned meanwhile.
+        if market == self._market:
+            place.objects = [made]
 
 
-def _model_html(model: ModelVersion, metrics: list[str]) -> str:
-    cells = "".join(
-        f'<td class="right number">{_metric_text(model, metric)}</td>'
-        for metric in metrics
-    )
-    return (
-        f"<tr><td>{escape(model.name)}"
-        f'<br><span class="muted small number">version {model.version}, '
-        f"{model.created_at[:10]}</span></td>{cells}</tr>"
-    )
-
-
-def _metric_text(model: ModelVersion, metric: str) -> str:
-    value = model.metrics.get(metric)
-    return "–" if value is None else theme.number(value, METRICS[metric][1])
-
-
-def _market_html(state: SystemState) -> str:
-    index = TimeChart(
-        line=state.index,
-        write=lambda value: f"{theme.number(value / 1000)}{theme.NBSP}tkr",
-        title="Prisindex, kronor per kvadratmeter",
-        extra=(0,),
-    )
-
-    return _chart_html(
-        "Försäljningar per månad",
-        lambda width: bars(state.sales_per_month, "Försäljningar per månad", width),
-    ) + _chart_html(index.title, lambda width: index.svg(width, 240))
-
-
-def _chart_html(title: str, draw: Callable[[int], str]) -> str:
-    return (
-        f'<section class="card"><h2>{escape(title)}</h2>'
-        f'<div style="margin-top: 16px">{both_widths(draw, FULL_WIDTH)}</div></section>'
-    )
-
-
-def _rejected_html(state: SystemState) -> str:
-    total = sum(count for _, count, _ in state.rejected)
-    rows = "".join(
-        f"<tr><td><code>{escape(rule)}</code>"
-        f'<p class="muted small">{escape(example or "")}</p></td>'
-        f'<td class="right number">{theme.number(count)}</td></tr>'
-        for rule, count, example in state.rejected
-    )
-    table = (
-        '<table class="figures" style="margin-top: 16px"><thead><tr>'
-        '<th>Regel, och ett exempel</th><th class="right">Rader</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
-        if rows
-        else ""
-    )
-    return (
-        '<section class="card"><h2>Bortvalda observationer</h2>'
-        f'<p class="lede">{theme.number(total)} observationer nådde inte '
-        f"försäljningarna, var och en med en regel.</p>{table}</section>"
-    )
-
-
-def monitoring_page() -> pmui.Page:
-    """Make the page, or say what to run when there is nothing to show yet."""
+def _made(
+    section: Section, settings: Settings, language: Language
+) -> pn.viewable.Viewable:
     try:
-        main = shell.content(state_html(system_state(Settings())))
+        return section(settings, language)
     except SlutprisError as error:
-        main = shell.nothing_yet(str(error))
-    return shell.page("monitoring", main)
+        return shell.nothing_yet(str(error), language)
+
+
+def _place() -> pn.Column:
+    return pn.Column(sizing_mode="stretch_width", margin=(16, 0, 0, 0))
+
+
+def _loading(language: Language) -> pn.pane.HTML:
+    return shell.content(f'<p class="muted" role="status">{LOADING.to(language)}</p>')
+
+
+def _to_link(**parameters: str) -> None:
+    """Keep what is shown in the page's link, so that it can be shared."""
+    if pn.state.location is not None:
+        pn.state.location.update_query(**parameters)  # ty: ignore[invalid-argument-type]
+
+
+def monitoring_page(tabs: Sequence[Tab] = TABS) -> pmui.Page:
+    """Make the page for the visitor who asks for it."""
+    language = shell.shown_language()
+    try:
+        settings = Settings()
+        made = MonitoringPage(
+            settings,
+            shown_market(settings),
+            shell.asked_for("tab") or tabs[0].name,
+            language,
+        ).__panel__()
+    except SlutprisError as error:
+        made = shell.nothing_yet(str(error), language)
+    return shell.page("monitoring", made, language=language)
 
 
 if pn.state.served:

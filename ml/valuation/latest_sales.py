@@ -83,6 +83,14 @@ class SaidOfSale:
         """Give the error in percent of the price."""
         return 100 * (self.value_sek / sold_price_sek - 1)
 
+    def ends(self) -> tuple[float, float]:
+        """Give the ends of the range; the value itself where there is none."""
+        low, high = self.low_sek, self.high_sek
+        return (
+            self.value_sek if low is None else low,
+            self.value_sek if high is None else high,
+        )
+
 
 @dataclass(frozen=True)
 class Sale:

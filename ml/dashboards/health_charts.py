@@ -1,0 +1,437 @@
+"""The charts of model health: error by month and by segment, and coverage.
+
+What belongs here: one card of each, of one model's figures. What does not: the figures
+(``ml.valuation.health``) and which cards stand on the tab (``model_health``).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from bokeh.models import BoxAnnotation, Span
+
+from ml.dashboards import shell, theme
+from ml.dashboards.charts import Band, Line, Points, interval_rows, time_chart
+from ml.dashboards.health_words import (
+    class_name,
+    interval_text,
+    model_name,
+    percent_text,
+    rounded,
+    signed_percent,
+    source_of,
+)
+from ml.dashboards.maps import Spot, spot_map
+from ml.valuation import health
+from ml.valuation.words import Words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import panel as pn
+
+    from ml.dashboards.charts import Chart
+    from ml.valuation.health import ClassCoverage, DistrictPlace, SegmentHealth
+    from ml.valuation.kept_reports import Backtested
+    from ml.valuation.words import Language
+
+ERROR_TITLE = Words("Fel månad för månad", "Error month by month")
+ERROR_LEDE = Words(
+    "Medianfelet (MdAPE) och medelfelet (MAPE) i procent av slutpriset, {model}. Det "
+    "skuggade är 95 %-intervallet för månadens medianfel; få försäljningar ger brett "
+    "intervall.",
+    "The median error (MdAPE) and the mean error (MAPE) in percent of the price, "
+    "{model}. The shaded range is the 95% interval of the month's median error; few "
+    "sales make it wide.",
+)
+BIAS_TITLE = Words("Snedhet månad för månad", "Bias month by month")
+BIAS_LEDE = Words(
+    "Medelfel med tecken: över noll värderar {model} för högt, under noll för lågt.",
+    "The mean error with its sign: above zero {model} values too high, below too low.",
+)
+MEDIAN_ERROR = Words("Medianfel", "Median error")
+MEAN_ERROR = Words("Medelfel", "Mean error")
+BIAS = Words("Snedhet", "Bias")
+INTERVAL = Words("95 %-intervall", "95% interval")
+N = Words("n", "n")
+MONTH = Words("Månad", "Month")
+SALES = Words("{n} försäljningar", "{n} sales")
+
+COVERAGE_TITLE = Words("Täckning av 90 %-intervallet", "Coverage of the 90% range")
+COVERAGE_LEDE = Words(
+    "Hur stor andel av slutpriserna som hamnade i värderingens intervall, efter "
+    "säkerhetsklass. Utlovat är 90 % (linjen); strecken är 95 %-osäkerheten. {verdict}",
+    "The share of prices that fell in the valuation's range, by confidence class. "
+    "Promised are 90% (the line); the bars are the 95% uncertainty. {verdict}",
+)
+COVERAGE_ALL = Words("Alla klasser", "All classes")
+COVERED = Words("Täckning", "Coverage")
+WIDTH = Words("Intervallets bredd", "Width of the range")
+NO_RANGES = Words(
+    "{model} gav inga intervall för de här månaderna.",
+    "{model} gave no ranges for these months.",
+)
+VERDICTS = {
+    -1: Words(
+        "Totalt {share}: intervallen är för smala.",
+        "In all {share}: the ranges are too narrow.",
+    ),
+    0: Words(
+        "Totalt {share}, förenligt med det utlovade.",
+        "In all {share}, which agrees with the promise.",
+    ),
+    1: Words(
+        "Totalt {share}: intervallen är bredare än de behöver vara.",
+        "In all {share}: the ranges are wider than they need be.",
+    ),
+}
+
+SEGMENT_TITLES = {
+    "price_decile": Words("Fel efter pris", "Error by price"),
+    "size": Words("Fel efter boarea", "Error by living area"),
+    "district": Words("Fel efter stadsdel", "Error by district"),
+}
+SEGMENT_LEDES = {
+    "price_decile": Words(
+        "Snedhet per prisdecil, 1 billigast. Decilen väljs av slutpriset, så billiga "
+        "ser alltid något övervärderade ut och dyra undervärderade: jämför modeller.",
+        "Bias by tenth of the prices, 1 cheapest. A tenth is chosen by the price, so "
+        "cheap ones always look somewhat overvalued and dear ones undervalued: compare "
+        "models.",
+    ),
+    "size": Words(
+        "Snedhet per boarea i kvadratmeter, med 95 %-intervall.",
+        "Bias by living area in square metres, with its 95% interval.",
+    ),
+    "district": Words(
+        "Färgen visar snedheten: blått värderas för lågt, rött för högt, grönt inom "
+        "±2 %. Ytan visar antalet försäljningar. Stadsdelar med färre än {fewest} "
+        "försäljningar visas inte.",
+        "The colour shows the bias: blue is valued too low, red too high, green within "
+        "±2%. The area shows the number of sales. Districts of fewer than {fewest} "
+        "sales are not shown.",
+    ),
+}
+SEGMENT_NAMES = {
+    "price_decile": Words("Prisdecil", "Tenth of prices"),
+    "size": Words("Boarea, m²", "Living area, m²"),
+    "district": Words("Stadsdel", "District"),
+}
+TOO_FEW = Words(
+    "Ingen grupp har så många som {fewest} försäljningar.",
+    "No group has as many as {fewest} sales.",
+)
+SMALL_BIAS_PCT = 2.0
+
+
+def month_cards(
+    backtested: Backtested, model: str, language: Language
+) -> list[pn.viewable.Viewable]:
+    """Show a model's error and bias by month."""
+    months = health.by_month(backtested, model)
+    name, source = model_name(model, language), source_of(backtested, language)
+    table = _segment_table(months, "month", language)
+    write = partial(_axis_percent, language=language)
+    titles = ERROR_TITLE.to(language), BIAS_TITLE.to(language)
+    charts = (
+        _error_chart(months, write, titles[0], language),
+        _bias_chart(months, write, titles[1], language),
+    )
+    ledes = ERROR_LEDE.to(language), BIAS_LEDE.to(language)
+    return [
+        shell.chart_card(
+            title,
+            chart,
+            language=language,
+            lede=lede.format(model=name),
+            source=source,
+            table=table,
+            file_name=f"{file}-{model}",
+        )
+        for title, chart, lede, file in zip(
+            titles, charts, ledes, ("error-by-month", "bias-by-month"), strict=True
+        )
+    ]
+
+
+def _error_chart(
+    months: Sequence[SegmentHealth],
+    write: Callable[[float], str],
+    title: str,
+    language: Language,
+) -> Chart:
+    dates = [each.month for each in months]
+    median = [each.mdape_pct.figure for each in months]
+    mean = [each.mape_pct.figure for each in months]
+    return time_chart(
+        _band(INTERVAL.to(language), months, "mdape_pct"),
+        Line(MEAN_ERROR.to(language), dates, mean, theme.AMBER, is_dashed=True),
+        Line(MEDIAN_ERROR.to(language), dates, median),
+        _dots(months, median, "mdape_pct", language),
+        title=title,
+        language=language,
+        write=write,
+        height=260,
+        from_zero=True,
+    )
+
+
+def _bias_chart(
+    months: Sequence[SegmentHealth],
+    write: Callable[[float], str],
+    title: str,
+    language: Language,
+) -> Chart:
+    dates = [each.month for each in months]
+    bias = [each.bias_pct.figure for each in months]
+    chart = time_chart(
+        _band(INTERVAL.to(language), months, "bias_pct", theme.BLUE),
+        Line(BIAS.to(language), dates, bias, theme.BLUE),
+        _dots(months, bias, "bias_pct", language, theme.BLUE),
+        title=title,
+        language=language,
+        write=write,
+        height=260,
+        from_zero=True,
+    )
+    chart.figure.add_layout(
+        Span(location=0, dimension="width", line_color=theme.MUTED, line_width=1)
+    )
+    return chart
+
+
+def _band(
+    name: str, months: Sequence[SegmentHealth], key: str, colour: str = theme.TEAL
+) -> Band:
+    """Make a band of the months that have an interval."""
+    known = [
+        each for each in months if getattr(each, key).low == getattr(each, key).low
+    ]
+    return Band(
+        name,
+        [each.month for each in known],
+        [getattr(each, key).low for each in known],
+        [getattr(each, key).high for each in known],
+        colour,
+    )
+
+
+def _dots(
+    months: Sequence[SegmentHealth],
+    values: Sequence[float],
+    key: str,
+    language: Language,
+    colour: str = theme.TEAL,
+) -> Points:
+    labels = [
+        f"{theme.month(each.month, language)}: "
+        f"{percent_text(value, 1, language)} "
+        f"({interval_text(getattr(each, key), language)}), "
+        + SALES.to(language).format(n=each.n)
+        for each, value in zip(months, values, strict=True)
+    ]
+    dates = [each.month for each in months]
+    return Points(MONTH.to(language), dates, values, labels, colour, size=7)
+
+
+def coverage_card(
+    backtested: Backtested, model: str, language: Language
+) -> pn.viewable.Viewable:
+    """Show how often prices fell in the range, by confidence class."""
+    title = COVERAGE_TITLE.to(language)
+    whole = health.coverage_of_all(backtested, model)
+    if whole is None:
+        name = model_name(model, language)
+        return shell.card(title, lede=NO_RANGES.to(language).format(model=name))
+    classes = health.coverage(backtested, model)
+    names = [COVERAGE_ALL.to(language)]
+    names += [class_name(each.label, language) for each in classes]
+    rows = [whole, *classes]
+    return shell.chart_card(
+        title,
+        _coverage_chart(names, rows, title, language),
+        language=language,
+        lede=COVERAGE_LEDE.to(language).format(verdict=_verdict(whole, language)),
+        source=source_of(backtested, language),
+        table=_coverage_table(names, rows, language),
+        file_name=f"coverage-{model}",
+    )
+
+
+def _verdict(whole: ClassCoverage, language: Language) -> str:
+    low, high = whole.covered_pct[1:]
+    promised = health.PROMISED_COVERAGE_PCT
+    side = 1 if low > promised else -1 if high < promised else 0
+    share = percent_text(whole.covered_pct.figure, 1, language)
+    return VERDICTS[side].to(language).format(share=share)
+
+
+def _coverage_chart(
+    names: Sequence[str], rows: Sequence[ClassCoverage], title: str, language: Language
+) -> Chart:
+    write = partial(_axis_percent, language=language)
+    chart = interval_rows(
+        names,
+        [row.covered_pct.figure for row in rows],
+        [row.covered_pct.low for row in rows],
+        [row.covered_pct.high for row in rows],
+        [
+            f"{name}: {percent_text(row.covered_pct.figure, 1, language)} "
+            f"({interval_text(row.covered_pct, language)}), "
+            + SALES.to(language).format(n=row.n)
+            for name, row in zip(names, rows, strict=True)
+        ],
+        write=write,
+        title=title,
+        zero_line=False,
+    )
+    chart.figure.add_layout(
+        Span(
+            location=health.PROMISED_COVERAGE_PCT,
+            dimension="height",
+            line_color=theme.AMBER,
+            line_width=2,
+        )
+    )
+    return chart
+
+
+def _coverage_table(
+    names: Sequence[str], rows: Sequence[ClassCoverage], language: Language
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            COVERED.to(language) + " %": [
+                rounded(r.covered_pct.figure, 1) for r in rows
+            ],
+            INTERVAL.to(language): [
+                interval_text(r.covered_pct, language) for r in rows
+            ],
+            N.to(language): [row.n for row in rows],
+            WIDTH.to(language) + " %": [rounded(r.mean_width_pct, 1) for r in rows],
+        },
+        index=pd.Index(names, name=COVERAGE_TITLE.to(language)),
+    ).reset_index(names="")
+
+
+def segment_card(
+    backtested: Backtested,
+    model: str,
+    dimension: str,
+    language: Language,
+    places: Mapping[str, DistrictPlace] | None = None,
+) -> pn.viewable.Viewable:
+    """Show a model's bias by price, size or district, and its error in the table."""
+    title = SEGMENT_TITLES[dimension].to(language)
+    segments = health.by_segment(backtested, model, dimension)
+    if not segments:
+        few = TOO_FEW.to(language).format(fewest=health.FEWEST_SHOWN)
+        return shell.card(title, lede=few)
+    if places:
+        segments = sorted(segments, key=lambda each: -each.n)
+        chart = _district_map(segments, places, language)
+    else:
+        chart = _segment_chart(segments, title, language)
+    lede = SEGMENT_LEDES[dimension].to(language).format(fewest=health.FEWEST_SHOWN)
+    return shell.chart_card(
+        title,
+        chart,
+        language=language,
+        lede=lede,
+        source=source_of(backtested, language),
+        table=_segment_table(segments, dimension, language, places),
+        file_name=f"error-by-{dimension.replace('_', '-')}-{model}",
+    )
+
+
+def _segment_chart(
+    segments: Sequence[SegmentHealth], title: str, language: Language
+) -> Chart:
+    names = [each.label for each in segments]
+    chart = interval_rows(
+        names,
+        [each.bias_pct.figure for each in segments],
+        [each.bias_pct.low for each in segments],
+        [each.bias_pct.high for each in segments],
+        [_segment_label(each.label, each, language) for each in segments],
+        write=partial(_axis_percent, language=language),
+        title=title,
+        colour=theme.BLUE,
+    )
+    chart.figure.add_layout(
+        BoxAnnotation(
+            left=-SMALL_BIAS_PCT,
+            right=SMALL_BIAS_PCT,
+            fill_color=theme.TEAL,
+            fill_alpha=0.1,
+            level="underlay",
+        )
+    )
+    return chart
+
+
+def _district_map(
+    segments: Sequence[SegmentHealth],
+    places: Mapping[str, DistrictPlace],
+    language: Language,
+) -> Chart:
+    most = max(each.n for each in segments)
+    spots = [
+        Spot(
+            places[each.label].latitude,
+            places[each.label].longitude,
+            _segment_label(places[each.label].name, each, language),
+            _bias_colour(each.bias_pct.figure),
+            size=10 + 22 * (each.n / most) ** 0.5,
+        )
+        for each in segments
+        if each.label in places
+    ]
+    return spot_map(spots, language=language)
+
+
+def _bias_colour(bias_pct: float) -> str:
+    if abs(bias_pct) <= SMALL_BIAS_PCT:
+        return theme.TEAL
+    return theme.RED if bias_pct > 0 else theme.BLUE
+
+
+def _segment_label(name: str, each: SegmentHealth, language: Language) -> str:
+    return (
+        f"{name}: {BIAS.to(language).lower()} "
+        f"{signed_percent(each.bias_pct.figure, language)}, "
+        f"{MEDIAN_ERROR.to(language).lower()} "
+        f"{percent_text(each.mdape_pct.figure, 1, language)}, "
+        + SALES.to(language).format(n=each.n)
+    )
+
+
+def _segment_table(
+    segments: Sequence[SegmentHealth],
+    dimension: str,
+    language: Language,
+    places: Mapping[str, DistrictPlace] | None = None,
+) -> pd.DataFrame:
+    name = SEGMENT_NAMES.get(dimension, MONTH).to(language)
+    interval = INTERVAL.to(language)
+    rows = []
+    for each in segments:
+        place = (places or {}).get(each.label)
+        row: dict[str, object] = {name: place.name if place else each.label}
+        row[N.to(language)] = each.n
+        for words, estimate in (
+            (MEDIAN_ERROR, each.mdape_pct),
+            (MEAN_ERROR, each.mape_pct),
+            (BIAS, each.bias_pct),
+        ):
+            row[f"{words.to(language)} %"] = rounded(estimate.figure)
+            row[f"{words.to(language)}, {interval}"] = interval_text(estimate, language)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _axis_percent(value: float, language: Language) -> str:
+    decimals = 0 if float(value).is_integer() else 1
+    return theme.percent(value, decimals, language)

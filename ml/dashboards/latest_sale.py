@@ -1,0 +1,368 @@
+"""The tab of the latest sale: what was predicted, what it fetched, and those before it.
+
+What belongs here: the sale, the recent sales as a table. What does not: what was said
+of a sale and when (``ml.valuation.latest_sales``), and the pictures of many sales
+(``values_against_prices``).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, get_args
+
+import pandas as pd
+import panel as pn
+from bokeh.models import Range1d, Span
+
+from ml.dashboards import shell, theme
+from ml.dashboards.charts import Chart, interval_rows
+from ml.dashboards.health_words import (
+    MODEL_NAMES,
+    NONE,
+    day,
+    model_name,
+    rounded,
+    signed_percent,
+)
+from ml.dashboards.tables import facts, marked_table, sale_link, source_line
+from ml.dashboards.values_against_prices import values_against_prices
+from ml.serving_models import ServingRegistry
+from ml.valuation import health
+from ml.valuation.kept_reports import NoReportError, ReportError, read_backtest
+from ml.valuation.latest_sales import (
+    LatestSales,
+    Origin,
+    SaidOfSale,
+    Sale,
+    latest_sales,
+)
+from ml.valuation.markup import element
+from ml.valuation.request import ModelName
+from ml.valuation.words import Language, Words
+from warehouse.errors import SlutprisError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ml.valuation.kept_reports import Backtested
+    from ml.valuation.markup import Markup
+    from warehouse.settings import Settings
+
+SALE_TITLE = Words("Senaste försäljningen", "The latest sale")
+FETCHED = Words("slutpris", "price fetched")
+ASKED = Words("utropspris", "asking price")
+FACTS = {
+    "living_area_m2": Words("{value} m²", "{value} m²"),
+    "rooms": Words("{value} rum", "{value} rooms"),
+    "floor": Words("våning {value}", "floor {value}"),
+    "construction_year": Words("byggår {value}", "built {value}"),
+    "fee_sek_per_month": Words("avgift {value} kr/mån", "fee {value} kr a month"),
+}
+YEARS = {"construction_year"}
+ORIGINS: dict[Origin, Words] = {
+    "forward": Words("före försäljningen", "before the sale"),
+    "backtest": Words("prövning", "backtest"),
+    "afterwards": Words("efterhand", "afterwards"),
+}
+ORIGIN_NOTES: dict[Origin, Words] = {
+    "forward": Words(
+        "Före försäljningen: värdet gavs och sparades innan försäljningen var känd.",
+        "Before the sale: the value was given and kept before the sale was known.",
+    ),
+    "backtest": Words(
+        "Prövning: modellen var tränad på försäljningar före månaden och hade inte "
+        "sett den här.",
+        "Backtest: the model was trained on sales before the month and had not seen "
+        "this one.",
+    ),
+    "afterwards": Words(
+        "Efterhand: värdet räknades ut nu, med det som var känt på försäljningsdagen, "
+        "men modellen kan ha tränats på just den här försäljningen. Det är inget prov "
+        "på modellen.",
+        "Afterwards: the value was computed now, from what was known on the day of the "
+        "sale, but the model may have been trained on this very sale. It is no test of "
+        "the model.",
+    ),
+}
+NOBODY_SAID = Words(
+    "Ingen modell gav något värde för bostaden: adressen är okänd, uppgifter saknas "
+    "eller ingen modell är registrerad.",
+    "No model gave the home a value: the address is unknown, facts are missing or no "
+    "model is registered.",
+)
+SAID_COLUMNS = (
+    Words("Modell", "Model"),
+    Words("Värde", "Value"),
+    Words("90 %-intervall", "90% range"),
+    Words("Skillnad", "Difference"),
+    Words("Fel", "Error"),
+    Words("Sagt", "Said"),
+)
+RANGE_CHART = Words(
+    "Värde och 90 %-intervall; linjen är slutpriset",
+    "Value and 90% range; the line is the price fetched",
+)
+SNAPSHOT_SOURCE = Words(
+    "publicerade försäljningar (marts.sales), prövningen och loggen",
+    "published sales (marts.sales), the backtest and the log",
+)
+RECENT_TITLE = Words("De senaste försäljningarna", "The latest sales")
+RECENT_LEDE = Words(
+    "De {count} senaste, med värdet från {model}. Värdets ursprung står i sista "
+    "spalten.",
+    "The latest {count}, with the value of {model}. The last column says how the value "
+    "came about.",
+)
+RECENT_COLUMNS = (
+    Words("Adress", "Address"),
+    Words("Stadsdel", "District"),
+    Words("Såld", "Sold"),
+    Words("m²", "m²"),
+    Words("Slutpris", "Price"),
+    Words("Värde", "Value"),
+    Words("Fel", "Error"),
+    Words("Sagt", "Said"),
+)
+RECENT_NUMBERS = {3, 4, 5, 6}
+NO_SALES = Words(
+    "De publicerade data har inga försäljningar. Kör make demo, eller crawla och bygg.",
+    "The published data has no sales. Run make demo, or crawl and build.",
+)
+
+
+def latest_sale_section(settings: Settings, language: Language) -> pn.viewable.Viewable:
+    """Show the latest sale of a data folder, and those before it.
+
+    Raises
+    ------
+    SlutprisError
+        When nothing is published.
+    """
+    latest = latest_sales(settings)
+    if not latest.sales:
+        return shell.card(SALE_TITLE.to(language), lede=NO_SALES.to(language))
+    parts: list[pn.viewable.Viewable] = [
+        shell.notice(words.to(language)) for words in latest.problems
+    ]
+    backtested, model = _backtest(settings, latest)
+    parts.append(sale_card(latest.sales[0], language))
+    parts.append(recent_card(latest.sales, model, language))
+    parts.append(values_against_prices(backtested, model, language))
+    return pn.Column(*parts, sizing_mode="stretch_width", margin=0)
+
+
+def sale_card(sale: Sale, language: Language) -> pn.viewable.Viewable:
+    """Show one sale: the home, what it fetched, and what each model said."""
+    top = shell.content(_sale_html(sale, language))
+    if not sale.said:
+        said = shell.notice(NOBODY_SAID.to(language))
+        return shell.card(SALE_TITLE.to(language), top, said)
+    notes = "".join(
+        element("p", ORIGIN_NOTES[origin].to(language), class_="small muted")
+        for origin in dict.fromkeys(said.origin for said in sale.said.values())
+    )
+    chart = shell.chart_parts(
+        _range_chart(sale, language),
+        language=language,
+        source=SNAPSHOT_SOURCE.to(language),
+        table=_said_table(sale, language),
+        file_name="latest-sale",
+    )
+    return shell.card(
+        SALE_TITLE.to(language),
+        top,
+        shell.content(_said_html(sale, language) + notes),
+        shell.content(
+            element(
+                "p",
+                RANGE_CHART.to(language),
+                class_="small muted",
+                style="margin-top: 20px",
+            )
+        ),
+        *chart,
+    )
+
+
+def recent_card(
+    sales: Sequence[Sale], model: str, language: Language
+) -> pn.viewable.Viewable:
+    """Show the latest sales as a table, with one model's value of each."""
+    rows = [_recent_row(sale, sale.said.get(model), language) for sale in sales]
+    html = marked_table(RECENT_COLUMNS, rows, language, right=RECENT_NUMBERS)
+    html += source_line(SNAPSHOT_SOURCE.to(language), language)
+    html += shell.csv_link(
+        _recent_table(sales, model), "latest-sales", shell.DOWNLOAD.to(language)
+    )
+    lede = RECENT_LEDE.to(language).format(
+        count=len(sales), model=model_name(model, language)
+    )
+    return shell.card(RECENT_TITLE.to(language), shell.content(html), lede=lede)
+
+
+def _backtest(settings: Settings, latest: LatestSales) -> tuple[Backtested | None, str]:
+    """Give the backtest if there is one, and the model to show: the champion."""
+    said = [name for sale in latest.sales for name in sale.said]
+    fallback = said[0] if said else get_args(ModelName)[0]
+    try:
+        backtested = read_backtest(settings.reports_dir)
+    except (NoReportError, ReportError):
+        return None, fallback
+    try:
+        registered = ServingRegistry(settings).names()
+    except SlutprisError:
+        registered = []
+    figures = health.totals(backtested)
+    return backtested, health.champion(figures, registered) or next(iter(figures))
+
+
+def _sale_html(sale: Sale, language: Language) -> Markup:
+    name = sale_link(sale.url, sale.address or NONE)
+    where = ", ".join(part for part in (sale.district, day(sale.sold_date)) if part)
+    return element(
+        "div",
+        element("p", name, style="font-size: 20px; font-weight: 650"),
+        element("p", where, class_="place"),
+        element("p", _facts_text(sale, language), class_="muted small"),
+        _prices(sale, language),
+    )
+
+
+def _facts_text(sale: Sale, language: Language) -> str:
+    return " · ".join(
+        words.to(language).format(value=_fact(key, sale.facts[key], language))
+        for key, words in FACTS.items()
+        if sale.facts.get(key) is not None
+    )
+
+
+def _fact(key: str, value: float, language: Language) -> str:
+    return f"{value:.0f}" if key in YEARS else theme.plain(value, language)
+
+
+def _prices(sale: Sale, language: Language) -> Markup:
+    prices = {FETCHED: theme.sek(sale.sold_price_sek)}
+    if sale.list_price_sek is not None:
+        prices[ASKED] = theme.sek(sale.list_price_sek)
+    return facts(prices, language)
+
+
+def _said_html(sale: Sale, language: Language) -> Markup:
+    rows = [_said_row(sale, said, language) for said in _in_order(sale.said)]
+    table = marked_table(SAID_COLUMNS, rows, language, right=range(1, 5))
+    return element("div", table, style="margin: 20px 0 10px")
+
+
+def _said_row(sale: Sale, said: SaidOfSale, language: Language) -> list[object]:
+    difference = said.value_sek - sale.sold_price_sek
+    return [
+        model_name(said.model, language),
+        theme.sek(said.value_sek, 1000),
+        _range_text(said),
+        theme.signed_sek(difference, 1000),
+        signed_percent(said.error_pct(sale.sold_price_sek), language),
+        element("span", ORIGINS[said.origin].to(language), class_="tag"),
+    ]
+
+
+def _range_text(said: SaidOfSale) -> str:
+    if said.low_sek is None or said.high_sek is None:
+        return NONE
+    low = theme.number(round(said.low_sek, -3))
+    return f"{low}–{theme.sek(said.high_sek, 1000)}"
+
+
+def _range_chart(sale: Sale, language: Language) -> Chart:
+    said = _in_order(sale.said)
+    chart = interval_rows(
+        [model_name(each.model, language) for each in said],
+        [each.value_sek for each in said],
+        [each.ends()[0] for each in said],
+        [each.ends()[1] for each in said],
+        [
+            f"{model_name(each.model, language)}: {theme.sek(each.value_sek, 1000)} "
+            f"({_range_text(each)})"
+            for each in said
+        ],
+        write=partial(theme.million_sek, language=language),
+        title=SALE_TITLE.to(language),
+        zero_line=False,
+    )
+    price = Span(
+        location=sale.sold_price_sek,
+        dimension="height",
+        line_color=theme.AMBER,
+        line_width=2.5,
+    )
+    chart.figure.add_layout(price)
+    ends = [sale.sold_price_sek, *(e for each in said for e in each.ends())]
+    # The price may lie outside every range; it must be in the picture all the same.
+    margin = 0.02 * sale.sold_price_sek
+    chart.figure.x_range = Range1d(start=min(ends) - margin, end=max(ends) + margin)
+    return chart
+
+
+def _in_order(said: Mapping[str, SaidOfSale]) -> list[SaidOfSale]:
+    """Give what was said in the order in which models are always named."""
+    names = list(MODEL_NAMES)
+    return sorted(
+        said.values(),
+        key=lambda each: names.index(each.model) if each.model in names else len(names),
+    )
+
+
+def _said_table(sale: Sale, language: Language) -> pd.DataFrame:
+    model, value, _, difference, error, origin = (w.to(language) for w in SAID_COLUMNS)
+    return pd.DataFrame(
+        [
+            {
+                model: model_name(said.model, language),
+                f"{value}, kr": round(said.value_sek),
+                "low_sek": rounded(said.low_sek, 0),
+                "high_sek": rounded(said.high_sek, 0),
+                f"{FETCHED.to(language).capitalize()}, kr": round(sale.sold_price_sek),
+                f"{difference}, kr": round(said.value_sek - sale.sold_price_sek),
+                f"{error}, %": rounded(said.error_pct(sale.sold_price_sek), 1),
+                origin: ORIGINS[said.origin].to(language),
+            }
+            for said in _in_order(sale.said)
+        ]
+    )
+
+
+def _recent_row(
+    sale: Sale, said: SaidOfSale | None, language: Language
+) -> list[object]:
+    error = None if said is None else said.error_pct(sale.sold_price_sek)
+    return [
+        sale_link(sale.url, sale.address or NONE),
+        (sale.district or NONE)[: shell.LONGEST_CELL],
+        day(sale.sold_date),
+        theme.plain(sale.facts["living_area_m2"], language),
+        theme.sek(sale.sold_price_sek),
+        NONE if said is None else theme.sek(said.value_sek, 1000),
+        signed_percent(error, language),
+        NONE if said is None else ORIGINS[said.origin].to(language),
+    ]
+
+
+def _recent_table(sales: Sequence[Sale], model: str) -> pd.DataFrame:
+    rows = []
+    for sale in sales:
+        said = sale.said.get(model)
+        rows.append(
+            {
+                "sale_id": sale.sale_id,
+                "address": sale.address,
+                "district": sale.district,
+                "sold_date": sale.sold_date,
+                "living_area_m2": sale.facts["living_area_m2"],
+                "sold_price_sek": sale.sold_price_sek,
+                "model": model,
+                "value_sek": said and round(said.value_sek),
+                "error_pct": said and rounded(said.error_pct(sale.sold_price_sek)),
+                "origin": said and said.origin,
+                "url": sale.url,
+            }
+        )
+    return pd.DataFrame(rows)
