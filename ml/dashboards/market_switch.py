@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import panel_material_ui as pmui
 
-from ml.dashboards import shell
+from ml.dashboards import shell, theme
 from ml.valuation.words import Words
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ def market_switch(
         options={words.to(language): side for side, words in SIDES.items()},
         value=market,
         size="small",
+        width=340,
+        sx=theme.NO_WRAP_SX,
         margin=(0, 0, 12, 0),
     )
     switch.param.watch(lambda change: show(change.new), "value")

@@ -81,6 +81,9 @@ CARD_SX = {
     "minWidth": 0,
 }
 
+NO_WRAP_SX = {"& .MuiToggleButton-root": {"whiteSpace": "nowrap"}}
+"""For a group of buttons whose words must not break."""
+
 CONTENT_CSS = """
 :host {
   --ink: var(--panel-on-surface-color, #17212b);

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 PICTURE_TITLE = Words("Värde mot slutpris", "Value against price")
 PICTURE_LEDE = Words(
-    "Prövningens {span}, {model}: en punkt per försäljning. På linjen är värdet lika "
+    "{span} i prövningen, {model}: en punkt per försäljning. På linjen är värdet lika "
     "med slutpriset.",
-    "The backtest's {span}, {model}: a dot per sale. On the line the value equals the "
+    "{span} of the backtest, {model}: a dot per sale. On the line the value equals the "
     "price.",
 )
 SPANS: dict[int, Words] = {
-    1: Words("senaste månad", "last month"),
-    3: Words("senaste kvartal", "last quarter"),
+    1: Words("Senaste månaden", "Last month"),
+    3: Words("Senaste kvartalet", "Last quarter"),
 }
 SPAN_LABEL = Words("Tid", "Time")
 VALUE_ACROSS = Words("Värde", "Value")
@@ -92,6 +92,8 @@ class ValuesAgainstPrices(pn.viewable.Viewer):
             options={words.to(language): span for span, words in SPANS.items()},
             value=3,
             size="small",
+            width=300,
+            sx=theme.NO_WRAP_SX,
             margin=(0, 0, 12, 0),
         )
         self._cards = pn.Column(sizing_mode="stretch_width", margin=0)
