@@ -158,7 +158,7 @@ def by_segment(
     rows = backtested.answered(model)
     labels = backtested.labels.loc[rows.index, dimension]
     return [
-        _segment(str(label), part)
+        segment_health(str(label), part)
         for label, part in rows.groupby(labels, observed=True)
         if len(part) >= fewest
     ]
@@ -226,6 +226,13 @@ def district_places(
     return {label: DistrictPlace(*place) for label, *place in found}
 
 
+def segment_health(label: str, rows: pd.DataFrame) -> SegmentHealth:
+    """Give the error of answered valuations; three are needed for an interval."""
+    error_pct = with_error(rows)["error_pct"].to_numpy(dtype=float)
+    mdape, mape, bias = _estimates(error_pct)
+    return SegmentHealth(label, len(rows), mdape, mape, bias)
+
+
 def wilson_pct(hits: int, count: int) -> Estimate:
     """Give a share in percent with Wilson's 95 % interval; NaN of nothing."""
     if not count:
@@ -237,12 +244,6 @@ def wilson_pct(hits: int, count: int) -> Estimate:
     half = Z_95 * spread / denominator
     ends = (max(0.0, middle - half), min(1.0, middle + half))
     return Estimate(100 * share, *(float(100 * end) for end in ends))
-
-
-def _segment(label: str, rows: pd.DataFrame) -> SegmentHealth:
-    error_pct = with_error(rows)["error_pct"].to_numpy(dtype=float)
-    mdape, mape, bias = _estimates(error_pct)
-    return SegmentHealth(label, len(rows), mdape, mape, bias)
 
 
 def _estimates(error_pct: np.ndarray) -> Iterator[Estimate]:
