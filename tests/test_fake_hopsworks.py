@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fake_hopsworks import FakeCluster
 from hopsworks_login import logged_in, sales, sales_group
+from impatient_client import polling_often
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,10 @@ MEGABYTE = 1024 * 1024
 @pytest.fixture
 def project(hopsworks_cluster: FakeCluster, tmp_path: Path) -> Iterator[Any]:
     """The client's project; no request of the test may be unknown to the fake."""
-    with logged_in(hopsworks_cluster, tmp_path / "certificates") as project:
+    with (
+        polling_often(),
+        logged_in(hopsworks_cluster, tmp_path / "certificates") as project,
+    ):
         yield project
     assert hopsworks_cluster.unknown_requests() == []
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fake_hopsworks import FakeCluster, Fault
 from hopsworks_login import logged_in, sales, sales_group
+from impatient_client import polling_often
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,10 @@ MEGABYTE = 1024 * 1024
 
 @pytest.fixture
 def project(hopsworks_cluster: FakeCluster, tmp_path: Path) -> Iterator[Any]:
-    with logged_in(hopsworks_cluster, tmp_path / "certificates") as project:
+    with (
+        polling_often(),
+        logged_in(hopsworks_cluster, tmp_path / "certificates") as project,
+    ):
         yield project
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_hopsworks import FakeCluster, Fault
+from fake_hopsworks import Fault
 from feature_store_contract import (
     FLOWERS,
     LEVELS,
@@ -18,6 +18,7 @@ from feature_store_contract import (
     many_flowers,
 )
 from hopsworks_cluster_under_test import address_of
+from impatient_client import workers_polling_often
 from registry_contract import register
 
 from ml.feature_groups import FeatureStoreError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from fake_hopsworks import FakeCluster
+
     from ml.hopsworks.address import ClusterAddress
 
 pytestmark = pytest.mark.hopsworks
@@ -38,15 +41,24 @@ HOUR_AGO = "2026-01-01T00:00:00+00:00"
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeCluster]:
-    with FakeCluster(tmp_path / "cluster", kafka=False) as fake:
-        yield fake
+def fake(hopsworks_cluster: FakeCluster) -> FakeCluster:
+    return hopsworks_cluster
+
+
+@pytest.fixture(scope="module")
+def streaming(
+    running_cluster: FakeCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("own")
+    cluster = Cluster(address_of(running_cluster, folder, write_mode="stream"))
+    with workers_polling_often():
+        yield cluster
+    cluster.close()
 
 
 @pytest.fixture
-def with_kafka(tmp_path: Path) -> Iterator[FakeCluster]:
-    with FakeCluster(tmp_path / "cluster") as fake:
-        yield fake
+def stream_store(streaming: Cluster, fake: FakeCluster) -> HopsworksFeatureStore:
+    return HopsworksFeatureStore(streaming)
 
 
 def opened(address: ClusterAddress) -> HopsworksFeatureStore:
@@ -116,60 +128,52 @@ def test_a_lock_that_was_left_is_broken(
 
 
 def test_rows_through_kafka_are_those_that_were_sent(
-    with_kafka: FakeCluster, tmp_path: Path
+    stream_store: HopsworksFeatureStore,
 ) -> None:
-    store = opened(address_of(with_kafka, tmp_path, write_mode="stream"))
-    receipt = store.write(FLOWERS, flowers())
+    receipt = stream_store.write(FLOWERS, flowers())
     assert receipt.job_id is not None
     assert receipt.job_id.startswith("flowers_1_offline_fg_materialization ")
-    assert store.read("flowers", 1).equals(flowers())
+    assert stream_store.read("flowers", 1).equals(flowers())
     mended = flowers({"flower_id": 2, "petal_cm": 5.5, "species": "näva"})
-    store.write(FLOWERS, mended)
-    assert store.read("flowers", 1).equals(mended)
-    assert store.write(FLOWERS, mended).skipped
-    store._cluster.close()
+    stream_store.write(FLOWERS, mended)
+    assert stream_store.read("flowers", 1).equals(mended)
+    assert stream_store.write(FLOWERS, mended).skipped
 
 
 def test_20_000_rows_through_kafka_come_back_identical(
-    with_kafka: FakeCluster, tmp_path: Path
+    stream_store: HopsworksFeatureStore,
 ) -> None:
-    store = opened(address_of(with_kafka, tmp_path, write_mode="stream"))
     rows = many_flowers(20_000)
-    store.write(FLOWERS, rows)
-    assert store.read("flowers", 1).equals(rows.combine_chunks())
-    store._cluster.close()
+    stream_store.write(FLOWERS, rows)
+    assert stream_store.read("flowers", 1).equals(rows.combine_chunks())
 
 
 def test_a_correction_that_kafka_cannot_make_is_refused(
-    with_kafka: FakeCluster, tmp_path: Path
+    stream_store: HopsworksFeatureStore,
 ) -> None:
     from datetime import date, datetime
 
-    store = opened(address_of(with_kafka, tmp_path, write_mode="stream"))
-    store.write(FLOWERS, flowers())
+    stream_store.write(FLOWERS, flowers())
     moved = flowers({"flower_id": 3, "measured_date": date(2026, 1, 1)})
     with pytest.raises(FeatureStoreError, match="HOPSWORKS_WRITE_MODE=delta"):
-        store.write(FLOWERS, moved)
-    assert store.read("flowers", 1).equals(flowers())
-    store.write(LEVELS, levels(("Åsögatan", datetime(2026, 1, 1), 1.0)))
-    store.write(LEVELS, levels(("Åsögatan", datetime(2026, 2, 1), 1.0)))
-    assert store.read("street_levels", 1).num_rows == 2
-    store._cluster.close()
+        stream_store.write(FLOWERS, moved)
+    assert stream_store.read("flowers", 1).equals(flowers())
+    stream_store.write(LEVELS, levels(("Åsögatan", datetime(2026, 1, 1), 1.0)))
+    stream_store.write(LEVELS, levels(("Åsögatan", datetime(2026, 2, 1), 1.0)))
+    assert stream_store.read("street_levels", 1).num_rows == 2
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["broker_down", "broker_stall"])
 def test_brokers_that_do_not_answer_are_named(
-    with_kafka: FakeCluster, tmp_path: Path, kind: str
+    fake: FakeCluster, tmp_path: Path, kind: str
 ) -> None:
-    address = address_of(
-        with_kafka, tmp_path, write_mode="stream", transfer_deadline_s=40
-    )
+    address = address_of(fake, tmp_path, write_mode="stream", transfer_deadline_s=40)
     store = opened(address)
-    with_kafka.faults.add(Fault(kind))  # ty: ignore[invalid-argument-type]
+    fake.faults.add(Fault(kind))  # ty: ignore[invalid-argument-type]
     with pytest.raises(FeatureStoreError, match="HOPSWORKS_WRITE_MODE=delta"):
         store.write(FLOWERS, flowers())
-    with_kafka.faults.clear()
+    fake.faults.clear()
     store.write(FLOWERS, flowers())
     assert store.read("flowers", 1).equals(flowers())
     store._cluster.close()

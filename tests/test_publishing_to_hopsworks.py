@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
-from fake_hopsworks import FakeCluster, Fault
+from fake_hopsworks import Fault
+from impatient_client import workers_polling_often
 from registry_contract import model_folder
 from test_publishing import add_card, mart_columns
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from fake_hopsworks import FakeCluster
+
 pytestmark = pytest.mark.hopsworks
 
 XGBOOST = "model_registry/xgboost"
@@ -32,9 +35,9 @@ PUBLISHED = 9
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeCluster]:
-    with FakeCluster(tmp_path / "cluster", kafka=False) as fake:
-        yield fake
+def fake(hopsworks_cluster: FakeCluster) -> Iterator[FakeCluster]:
+    with workers_polling_often():
+        yield hopsworks_cluster
 
 
 @pytest.fixture
