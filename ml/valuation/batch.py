@@ -1,48 +1,62 @@
-"""Valuing a file of homes: read, check each row, value the good ones, write all.
+"""Valuing a file of homes: check each row, value the good ones, explain the bad.
 
-What belongs here: files of requests. What does not: valuing (``value``).
+What belongs here: rows, as requests and as results. What does not: valuing (``value``),
+the formats of files (``batch_files``, ``batch_output``) and words (``batch_words``).
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pandas as pd
 
-from ml.valuation.request import InvalidRequestError, ValuationRequest
+from ml.valuation.batch_files import (
+    NO_LIMITS,
+    check_columns,
+    fields_of,
+    read_table,
+)
+from ml.valuation.batch_output import as_excel, without_formulas
+from ml.valuation.batch_words import RESULT_HEADINGS, refusal_words, row_problem
+from ml.valuation.request import FieldProblem, InvalidRequestError, ValuationRequest
+from ml.valuation.typed import as_date, as_number
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from ml.valuation.places import AddressNotFoundError
+    from ml.valuation.batch_files import Table
     from ml.valuation.value import PlainValue, Valuer
+    from ml.valuation.words import Language
 
-READERS = {
-    ".csv": "select * from read_csv($path, all_varchar = true, header = true)",
-    ".parquet": "select * from read_parquet($path)",
-}
+PARQUET = "select * from read_parquet($path)"
 WRITERS = {
     ".csv": "copy valued to '{}' (format csv, header)",
     ".parquet": "copy valued to '{}' (format parquet)",
 }
-REQUIRED = ("address", "living_area_m2")
-RESULT_COLUMNS = (
-    "row_number",
-    "value_sek",
-    "low_sek",
-    "high_sek",
-    "confidence_class",
-    "refusal_reason",
-    "is_extrapolation",
-    "place_level",
-    "valued_date",
-    "valued_by",
-    "error",
-)
+KINDS = ".csv, .xlsx or .parquet"
+RESULT_COLUMNS = tuple(RESULT_HEADINGS)
 SHOWN_ERRORS = 20
+CHUNK_ROWS = 200
+"""Valued at a time, so that a bar can tell how far it is."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a row: a value, refused or not, or what was wrong with it."""
+
+    request: ValuationRequest | None
+    value: PlainValue | None
+    error: SlutprisError | None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the row is right and there is too little to go on."""
+        return self.value is not None and self.value.refusal_reason is not None
 
 
 def value_file(
@@ -50,15 +64,16 @@ def value_file(
 ) -> int:
     """Value every row of a file and write it with its value beside it.
 
-    Columns are named as the fields of a request; others are carried along. A row that
-    cannot be valued gets its reason in column ``error`` and on stderr, with its number.
+    Columns are named as the fields of a request, or headed in Swedish; others are
+    carried along. A row that cannot be valued gets its reason in column ``error`` and
+    on stderr, with its number.
 
     Parameters
     ----------
     valuer
         What values.
     batch, out
-        Files, ``.csv`` or ``.parquet``.
+        Files, ``.csv``, ``.xlsx`` or ``.parquet``.
     defaults
         Fields for rows that leave them out.
 
@@ -73,82 +88,175 @@ def value_file(
         When a file cannot be read or written, or a required column is absent.
     """
     rows = _read(batch)
-    records = [defaults | _given(record) for record in _records(rows)]
-    outcomes = _outcomes(valuer, records)
-    valued = pd.concat([_input_columns(rows), pd.DataFrame(outcomes)], axis=1)
+    _check_kind(out)
+    records = [defaults | given for given in given_fields(rows)]
+    outcomes = [each for part in valued_in_chunks(valuer, records) for each in part]
+    valued = with_results(rows, outcomes)
     _write(valued, out)
-    failed = [outcome for outcome in outcomes if outcome["error"]]
+    failed = [
+        (number, each.error) for number, each in enumerate(outcomes, 1) if each.error
+    ]
     _report(failed, len(rows), out)
     return 1 if len(failed) == len(rows) else 0
 
 
-def _read(batch: Path) -> pd.DataFrame:
-    reader = READERS.get(batch.suffix.lower())
-    if reader is None:
-        raise SlutprisError(f"{batch} must be a .csv or a .parquet file")
-    if not batch.is_file():
-        raise SlutprisError(f"there is no file {batch}")
-    try:
-        with duckdb.connect() as connection:
-            rows = connection.execute(reader, {"path": str(batch)}).df()
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise SlutprisError(f"cannot read {batch}: {reason}") from error
-    absent = [name for name in REQUIRED if name not in rows]
-    if absent or rows.empty:
-        raise SlutprisError(
-            f"{batch} has no {'column ' + ', '.join(absent) if absent else 'rows'}; "
-            f"columns are {', '.join(ValuationRequest.model_fields)}"
-        )
-    return rows
-
-
-def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def given_fields(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give the fields of a request that each row holds, as they are to be checked."""
+    fields = fields_of(rows)
     return [
-        {str(name): value for name, value in record.items()}
-        for record in rows.to_dict("records")
+        {
+            name: _cleaned(name, value)
+            for name, value in zip(fields, row, strict=True)
+            if name is not None and not pd.isna(value) and str(value).strip() != ""
+        }
+        for row in rows.itertuples(index=False, name=None)
     ]
 
 
-def _given(record: dict[str, Any]) -> dict[str, Any]:
-    """Keep the request's own fields that hold something."""
-    return {
-        name: value.date() if isinstance(value, pd.Timestamp) else value
-        for name, value in record.items()
-        if name in ValuationRequest.model_fields and not pd.isna(value) and value != ""
-    }
+def with_asking_price(
+    records: Sequence[dict[str, Any]], *, is_used: bool
+) -> list[dict[str, Any]]:
+    """Say of rows that do not say it themselves whether their asking price counts."""
+    return [
+        record if "mode" in record else _in_mode(record, is_used) for record in records
+    ]
 
 
-def _outcomes(valuer: Valuer, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give one record of results for each row, in order."""
+def checked(records: Sequence[dict[str, Any]], table: Table) -> list[Outcome | None]:
+    """Find rows with more cells than headings: their cells stand in wrong columns."""
+    most = table.frame.shape[1]
+    return [
+        Outcome(None, None, _too_wide(width, most)) if width > most else None
+        for width, _ in zip(table.widths, records, strict=True)
+    ]
+
+
+def valued_in_chunks(
+    valuer: Valuer,
+    records: Sequence[dict[str, Any]],
+    known: Sequence[Outcome | None] = (),
+) -> Iterator[list[Outcome]]:
+    """Value rows some at a time, in their order.
+
+    Parameters
+    ----------
+    valuer
+        What values.
+    records
+        The fields of each row.
+    known
+        What is known already of each row, if anything is.
+    """
+    settled = list(known) or [None] * len(records)
+    for start in range(0, len(records), CHUNK_ROWS):
+        part = slice(start, start + CHUNK_ROWS)
+        yield _outcomes(valuer, records[part], settled[part])
+
+
+def with_results(
+    rows: pd.DataFrame, outcomes: Sequence[Outcome], language: Language | None = None
+) -> pd.DataFrame:
+    """Put what came of each row beside it.
+
+    Without a language the columns are named, and errors told, as on a command line.
+    """
+    results = pd.DataFrame(
+        [_record(number, each, language) for number, each in enumerate(outcomes, 1)],
+        columns=list(RESULT_COLUMNS),
+    )
+    if language is not None:
+        headings = {name: words.to(language) for name, words in RESULT_HEADINGS.items()}
+        results = results.drop(columns="row_number").rename(columns=headings)
+    return pd.concat([_input_columns(rows).reset_index(drop=True), results], axis=1)
+
+
+def _read(batch: Path) -> pd.DataFrame:
+    if batch.suffix.lower() not in (*WRITERS, ".xlsx"):
+        raise SlutprisError(f"{batch} must be a {KINDS} file")
+    if not batch.is_file():
+        raise SlutprisError(f"there is no file {batch}")
+    try:
+        if batch.suffix.lower() != ".parquet":
+            return read_table(batch.name, batch.read_bytes(), NO_LIMITS).frame
+        with duckdb.connect() as connection:
+            rows = connection.execute(PARQUET, {"path": str(batch)}).df()
+        check_columns(rows)
+    except (duckdb.Error, OSError, SlutprisError) as error:
+        reason = str(error).splitlines()[0]
+        raise SlutprisError(f"cannot read {batch}: {reason}") from error
+    return rows
+
+
+def _cleaned(name: str, value: Any) -> Any:  # noqa: ANN401 - a cell
+    if isinstance(value, pd.Timestamp):
+        return value.date()
+    if not isinstance(value, str):
+        return value
+    if name == "date":
+        return as_date(value)
+    if name in ("model", "mode"):
+        return value.strip().lower()
+    if name in ("address", "agency"):
+        return value.strip()
+    return as_number(value, is_amount="sek" in name)
+
+
+def _in_mode(record: dict[str, Any], is_used: bool) -> dict[str, Any]:
+    if is_used:
+        mode = "listed" if "list_price_sek" in record else "before_listing"
+        return record | {"mode": mode}
+    return {name: value for name, value in record.items() if name != "list_price_sek"}
+
+
+def _too_wide(width: int, most: int) -> InvalidRequestError:
+    message = f"the row has {width} cells and the file {most} headings"
+    return InvalidRequestError([FieldProblem("row", width, message, most, most)])
+
+
+def _outcomes(
+    valuer: Valuer,
+    records: Sequence[dict[str, Any]],
+    known: Sequence[Outcome | None],
+) -> list[Outcome]:
+    """Give what came of each row, in order."""
+    outcomes = dict(enumerate(known))
     requests: dict[int, ValuationRequest] = {}
-    outcomes: dict[int, dict[str, Any]] = {}
-    for number, record in enumerate(records, start=1):
-        try:
-            requests[number] = ValuationRequest.of(**record)
-        except InvalidRequestError as error:
-            outcomes[number] = _outcome(number, error)
+    for position, record in enumerate(records):
+        if outcomes[position] is None:
+            try:
+                request = ValuationRequest.of(**record)
+                valuer.served_model(request.model, request.mode)
+                requests[position] = request
+            except SlutprisError as error:
+                outcomes[position] = Outcome(None, None, error)
     values = valuer.value_many(list(requests.values()))
-    for (number, request), value in zip(requests.items(), values, strict=True):
-        outcomes[number] = _outcome(number, value, request)
-    return [outcomes[number] for number in range(1, len(records) + 1)]
+    for (position, request), value in zip(requests.items(), values, strict=True):
+        outcomes[position] = (
+            Outcome(request, None, value)
+            if isinstance(value, SlutprisError)
+            else Outcome(request, value, None)
+        )
+    return [each for each in outcomes.values() if each is not None]
 
 
-def _outcome(
-    number: int,
-    value: PlainValue | AddressNotFoundError | InvalidRequestError,
-    request: ValuationRequest | None = None,
-) -> dict[str, Any]:
-    outcome = dict.fromkeys(RESULT_COLUMNS) | {"row_number": number}
-    if isinstance(value, SlutprisError) or request is None:
-        return outcome | {"error": str(value)}
+def _record(number: int, outcome: Outcome, language: Language | None) -> dict[str, Any]:
+    record: dict[str, Any] = dict.fromkeys(RESULT_COLUMNS) | {"row_number": number}
+    value, request = outcome.value, outcome.request
+    if outcome.error is not None:
+        said = str(outcome.error)
+        return record | {
+            "error": row_problem(outcome.error, language) if language else said
+        }
+    if value is None or request is None:
+        return record
+    reason = value.refusal_reason
     is_listed = " listed" if request.mode == "listed" else ""
-    return outcome | {
+    return record | {
         "value_sek": value.value_sek,
         "low_sek": value.low_sek,
         "high_sek": value.high_sek,
         "confidence_class": value.confidence_class,
-        "refusal_reason": value.refusal_reason,
+        "refusal_reason": refusal_words(reason, language) if language else reason,
         "is_extrapolation": value.is_extrapolation,
         "place_level": value.place.level,
         "valued_date": request.date,
@@ -158,26 +266,36 @@ def _outcome(
 
 def _input_columns(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out columns of an earlier output, so that a file can be valued again."""
-    return rows[[name for name in rows if name not in RESULT_COLUMNS]]
+    earlier = {
+        name for words in RESULT_HEADINGS.values() for name in (words.sv, words.en)
+    }
+    earlier |= set(RESULT_COLUMNS)
+    return rows[[name for name in rows if name not in earlier]]
+
+
+def _check_kind(out: Path) -> None:
+    if out.suffix.lower() not in (*WRITERS, ".xlsx"):
+        raise SlutprisError(f"{out} must be a {KINDS} file")
 
 
 def _write(valued: pd.DataFrame, out: Path) -> None:
-    writer = WRITERS.get(out.suffix.lower())
-    if writer is None:
-        raise SlutprisError(f"{out} must be a .csv or a .parquet file")
-    typed = valued.convert_dtypes()
+    suffix = out.suffix.lower()
     try:
+        if suffix == ".xlsx":
+            out.write_bytes(as_excel(valued))
+            return
+        typed = without_formulas(valued) if suffix == ".csv" else valued
         with duckdb.connect() as connection:
-            connection.register("valued", typed)
-            connection.execute(writer.format(str(out).replace("'", "''")))
-    except duckdb.Error as error:
+            connection.register("valued", typed.convert_dtypes())
+            connection.execute(WRITERS[suffix].format(str(out).replace("'", "''")))
+    except (duckdb.Error, OSError) as error:
         reason = str(error).splitlines()[0]
         raise SlutprisError(f"cannot write {out}: {reason}") from error
 
 
-def _report(failed: list[dict[str, Any]], row_count: int, out: Path) -> None:
-    for outcome in failed[:SHOWN_ERRORS]:
-        sys.stderr.write(f"row {outcome['row_number']}: {outcome['error']}\n")
+def _report(failed: list[tuple[int, SlutprisError]], row_count: int, out: Path) -> None:
+    for number, error in failed[:SHOWN_ERRORS]:
+        sys.stderr.write(f"row {number}: {error}\n")
     if len(failed) > SHOWN_ERRORS:
         more = len(failed) - SHOWN_ERRORS
         sys.stderr.write(f"and {more} more; see column error\n")

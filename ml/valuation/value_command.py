@@ -58,8 +58,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SEK",
         help="the asking price, with --mode listed",
     )
-    parser.add_argument("--batch", type=Path, metavar="FILE", help="csv or parquet")
-    parser.add_argument("--out", type=Path, help="csv or parquet, with --batch")
+    parser.add_argument(
+        "--batch", type=Path, metavar="FILE", help="csv, xlsx or parquet"
+    )
+    parser.add_argument("--out", type=Path, help="csv, xlsx or parquet, with --batch")
     return parser
 
 
@@ -85,7 +87,7 @@ def _value_file(batch: Path, out: Path | None, fields: dict[str, str]) -> int:
     from ml.valuation.batch import value_file
 
     if out is None:
-        raise SlutprisError("--batch needs --out FILE (.csv or .parquet)")
+        raise SlutprisError("--batch needs --out FILE (.csv, .xlsx or .parquet)")
     unfit = sorted(set(fields) - {"model", "date", "mode"})
     if unfit:
         raise SlutprisError(f"with --batch, {', '.join(unfit)} come from the file")
