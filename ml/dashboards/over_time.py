@@ -1,0 +1,725 @@
+"""A home's value through the years, and where an economy of one's choice would lead it.
+
+What belongs here: the section's chart, sliders and tables, in words. What does not: the
+values of former days (``ml.valuation.value_over_time``) and what the economy does to
+prices (``ml.valuation.scenario``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import math
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.models import ColumnDataSource, FixedTicker, GlyphRenderer
+
+from ml.dashboards import shell, theme
+from ml.dashboards.charts import (
+    Band,
+    Chart,
+    Line,
+    Points,
+    date_ticks,
+    mark_axis,
+    nice_ticks,
+    time_chart,
+)
+from ml.valuation.scenario import (
+    CAUSES,
+    FIGURES,
+    Cause,
+    Figure,
+    ScenarioModel,
+    scenario_model,
+)
+from ml.valuation.value_over_time import (
+    MONTHS_BACK,
+    MOST_MONTHS_BACK,
+    Difference,
+    days_back,
+    differences_of,
+    own_sales,
+    value_over_time,
+)
+from ml.valuation.words import Language, Words
+from warehouse.errors import SlutprisError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    from panel.viewable import Viewable
+
+    from ml.valuation.known_home import PastSale
+    from ml.valuation.valuation import Valuation, When
+    from ml.valuation.value import Valuer
+
+NEAREST_SEK = 10_000
+HORIZONS = (12, 24, 36)
+NINE_OF_TEN = 1.645
+"""Standard deviations on each side that hold nine of ten, were errors normal."""
+
+TITLE = Words("Värdet i tiden", "The value over time")
+LEDE = Words(
+    "Bostaden värderad dag för dag som den var känd då, utan något som hände senare, "
+    "och framåt det scenario du väljer nedanför.",
+    "The home valued as it was known on each day, with nothing that came later, and "
+    "ahead of today the scenario you choose below.",
+)
+LOADING = Words(
+    "Räknar ut värdet månad för månad …", "Working out the value month by month …"
+)
+YEARS_BACK = Words("Så långt tillbaka", "How far back")
+YEARS = Words("{years} år", "{years} years")
+VALUE = Words("Värdet", "The value")
+RANGE = Words("Nio av tio", "Nine of ten")
+AFTER_INDEX = Words("Efter senast kända prisnivå", "After the last known price level")
+LEVEL_ALONE = Words("Bara prisnivån", "The price level alone")
+OWN_SALES = Words("Såld på adressen, samma storlek", "Sold here, of this size")
+SCENARIO_LINE = Words("Scenario", "Scenario")
+SCENARIO_RANGE = Words("Scenariots nio av tio", "The scenario's nine of ten")
+SOURCE = Words(
+    "modellens värde den dagen, ur den publicerade ögonblicksbilden; prisnivån är "
+    "stadens prisindex med de senaste veckornas försäljningar",
+    "the model's value on the day, from the published snapshot; the price level is the "
+    "city's index with the sales of the latest weeks",
+)
+COLUMNS = {
+    "date": Words("Dag", "Day"),
+    "value_sek": VALUE,
+    "low_sek": Words("Lägst", "Low"),
+    "high_sek": Words("Högst", "High"),
+    "index_sek": LEVEL_ALONE,
+    "is_extrapolation": AFTER_INDEX,
+}
+NO_HISTORY = Words(
+    "Det finns ingen känd prisnivå före värderingsdagen, så det finns ingen kurva att "
+    "rita.",
+    "No price level is known before the day of the valuation, so there is no curve to "
+    "draw.",
+)
+
+QUESTIONS = Words("Om den hade sålts en annan dag", "Had it been sold on another day")
+QUESTIONS_LEDE = Words(
+    "Skillnaden mot värdet i dag, delad i vad stadens prisnivå ensam gör och resten: "
+    "området, hur så stora bostäder går, avgiften mot andras. Delarna summerar.",
+    "The difference from the value, divided into what the city's price level does by "
+    "itself and the rest: the area, how homes of this size sell, the fee against "
+    "others'. The parts add up.",
+)
+QUESTIONS_TABLE = Words(
+    "Värdet andra dagar, jämfört med värderingsdagen",
+    "The value on other days, against the day of the valuation",
+)
+WHEN: dict[When, Words] = {
+    "three_years_ago": Words("För tre år sedan", "Three years ago"),
+    "before_invasion": Words(
+        "Dagen före invasionen av Ukraina", "The day before the invasion of Ukraine"
+    ),
+    "one_year_ago": Words("För ett år sedan", "A year ago"),
+    "in_one_year": Words("Om ett år", "In a year"),
+}
+QUESTION_COLUMNS = (
+    Words("När", "When"),
+    VALUE,
+    Words("Skillnad", "Difference"),
+    Words("varav prisnivån", "of it the price level"),
+    Words("varav resten", "of it the rest"),
+)
+LEVEL_STAYS = Words(
+    "prisnivån är inte känd då, så den senast kända används; se scenariot",
+    "the level is not known then, so the last known one is used; see the scenario",
+)
+UNKNOWN = Words("okänd", "unknown")
+
+SCENARIO = Words("Scenario, inte prognos", "A scenario, not a forecast")
+SCENARIO_LEDE = Words(
+    "Ingen vet vart priserna tar vägen. Flytta räntan, arbetslösheten och tillväxten "
+    "och se vad de brukar göra med prisnivån, och hur lite det är säkert.",
+    "Nobody knows where prices will go. Move the interest rate, unemployment and "
+    "growth, and see what they usually do to the price level, and how little of it is "
+    "certain.",
+)
+TOO_SHORT = Words(
+    "För få års priser är kända för att säga vad ekonomin betyder. Strecket går därför "
+    "rakt fram, och spannet visar bara hur långt ett år brukar föra priserna.",
+    "Too few years of prices are known to say what the economy means. The line "
+    "therefore goes straight on, and the range only shows how far a year takes prices.",
+)
+NO_RELATION = Words(
+    "I den här historiken syns inget samband mellan prisnivån och {figures}, så där "
+    "ändras bara spannet.",
+    "In this history the price level shows no relation to {figures}, so only the range "
+    "moves there.",
+)
+HOLD = Words(
+    "Senast kända siffror, som antas gälla ännu: {figures}.",
+    "Last known figures, taken to hold still: {figures}.",
+)
+FIGURE_NAMES: dict[Figure, Words] = {
+    "policy_rate_pct": Words("styrräntan", "the policy rate"),
+    "unemployment_pct": Words("arbetslösheten", "unemployment"),
+    "gdp_growth_yoy_pct": Words("tillväxten", "growth"),
+}
+SLIDERS: dict[Figure, tuple[Words, float, float, float]] = {
+    "policy_rate_pct": (
+        Words("Styrränta om ett år, %", "Policy rate in a year, %"), -1, 8, 0.25
+    ),
+    "unemployment_pct": (
+        Words("Arbetslöshet om ett år, %", "Unemployment in a year, %"), 3, 14, 0.1
+    ),
+    "gdp_growth_yoy_pct": (
+        Words("BNP-tillväxt per år, %", "GDP growth a year, %"), -6, 8, 0.1
+    ),
+}  # fmt: skip
+"""Each figure's slider: its name, lowest, highest and step, in per cent."""
+CAUSE_NAMES: dict[Cause, Words] = {
+    "trend": Words("Prisernas trend", "The trend of prices"),
+    "policy_rate_pct": Words("Styrräntan", "The policy rate"),
+    "unemployment_pct": Words("Arbetslösheten", "Unemployment"),
+    "gdp_growth_yoy_pct": Words("Tillväxten", "Growth"),
+}
+HORIZON = Words("Så långt fram", "How far ahead")
+MONTHS_AHEAD = Words("{months} mån", "{months} months")
+TREND_GOES_ON = Words(
+    "Låt trenden fortsätta ({percent} per år)", "Let the trend go on ({percent} a year)"
+)
+AS_NOW = Words("Återställ till dagens siffror", "Back to today's figures")
+OUTCOME = Words(
+    "I {month} är bostaden värd {value} i det här scenariot, nio gånger av tio mellan "
+    "{low} och {high}.",
+    "In {month} the home is worth {value} in this scenario, nine times of ten between "
+    "{low} and {high}.",
+)
+OUTCOME_TABLE = Words("Vad scenariot gör med värdet", "What the scenario does")
+OUTCOME_COLUMNS = (
+    Words("Orsak", "Cause"),
+    Words("Prisnivån", "Price level"),
+    Words("Värdet", "The value"),
+)
+TOGETHER = Words("Tillsammans", "Together")
+
+SKELETON_CSS = """
+.skeleton { border-radius: 10px; background: var(--wash); height: 300px;
+  display: grid; place-items: center; color: var(--muted); margin: 4px 0 12px; }
+.skeleton.low { height: 140px; }
+@media (prefers-reduced-motion: no-preference) {
+  .skeleton { animation: breathe 1.4s ease-in-out infinite alternate; }
+  @keyframes breathe { from { opacity: 1; } to { opacity: 0.55; } }
+}
+.moments th[scope=row] { font-size: 15px; color: var(--ink); font-weight: 550;
+  border-top: 1px solid var(--line); padding: 9px 0; }
+.moments th[scope=row] small { display: block; font-size: 13px; font-weight: 400;
+  color: var(--muted); }
+.moments tr.total th, .moments tr.total td { border-top: 2px solid var(--line);
+  font-weight: 650; }
+.outcome { font-size: 17px; margin-bottom: 14px; }
+@media (max-width: 520px) {
+  .moments td + td, .moments th + th, .moments th + td { padding-left: 10px; }
+  .moments th[scope=row] { max-width: 118px; }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the chart shows of the past."""
+
+    curve: pd.DataFrame
+    sales: Sequence[PastSale]
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A scenario in SEK: a row each month from the day of the valuation."""
+
+    months: pd.DataFrame
+    causes: Mapping[Cause, float]
+
+
+def time_section(
+    valuation: Valuation, valuer: Valuer, language: Language = "sv"
+) -> Viewable:
+    """Show the value through the years, the other days, and the scenario ahead."""
+    view = TimeView(valuation, valuer, language)
+    return pmui.Column(
+        shell.card(
+            TITLE.to(language),
+            view.years_back,
+            pn.Column(view.shown, sizing_mode="stretch_width", margin=0),
+            lede=LEDE.to(language),
+        ),
+        shell.card(
+            QUESTIONS.to(language),
+            pn.Column(view.questions, sizing_mode="stretch_width", margin=0),
+            lede=QUESTIONS_LEDE.to(language),
+        ),
+        sizing_mode="stretch_width",
+        margin=0,
+    )
+
+
+class TimeView:
+    """The chart of past and scenario, its sliders, and the other days' table.
+
+    What takes long is done in a thread, after the page is shown.
+    """
+
+    def __init__(
+        self, valuation: Valuation, valuer: Valuer, language: Language
+    ) -> None:
+        self.valuation, self.valuer, self.language = valuation, valuer, language
+        self.years_back = _choice(
+            YEARS_BACK,
+            {
+                YEARS.to(language).format(years=months // 12): months
+                for months in (MONTHS_BACK, MOST_MONTHS_BACK)
+            },
+            language,
+        )
+        self.shown = pn.bind(self._shown, self.years_back)
+        self.questions = pn.bind(self._questions)
+
+    async def _questions(self) -> AsyncGenerator[Viewable]:
+        yield _skeleton(self.language, "low")
+        try:
+            found = await asyncio.to_thread(differences_of, self.valuer, self.valuation)
+        except SlutprisError as error:
+            yield shell.notice(str(error))
+        else:
+            yield _styled(questions_html(found, self.language))
+
+    async def _shown(self, months_back: int) -> AsyncGenerator[Viewable]:
+        yield _skeleton(self.language)
+        try:
+            past, model = await asyncio.to_thread(self._known, months_back)
+        except SlutprisError as error:
+            yield shell.notice(str(error))
+            return
+        if past.curve.empty:
+            yield shell.notice(NO_HISTORY.to(self.language))
+            return
+        yield TimeChart(self.valuation, past, model, self.language).view()
+
+    def _known(self, months_back: int) -> tuple[Past, ScenarioModel]:
+        request = self.valuation.request
+        curve = value_over_time(
+            self.valuer, request, days_back(request.date, months_back)
+        )
+        sales = own_sales(self.valuer, self.valuation)
+        model = scenario_model(self.valuer.connection(), request.date)
+        first = curve["date"].min() if len(curve) else request.date
+        return Past(curve, [each for each in sales if each.sold_date >= first]), model
+
+
+class TimeChart:
+    """Past and scenario in one chart; the sliders move the scenario alone."""
+
+    def __init__(
+        self, valuation: Valuation, past: Past, model: ScenarioModel, language: Language
+    ) -> None:
+        self.valuation, self.past, self.language = valuation, past, language
+        self.model = model
+        self._sliders = _sliders(model, language)
+        self._trend = pmui.Switch(
+            label=TREND_GOES_ON.to(language).format(
+                percent=_signed_percent(model.effects["trend"], language)
+            ),
+            value=True,
+            visible=not model.is_short,
+            margin=(10, 0),
+        )
+        months = {
+            MONTHS_AHEAD.to(language).format(months=each): each for each in HORIZONS
+        }
+        self._horizon = _choice(HORIZON, months, language)
+        self._outcome = _styled("")
+        self._ahead = self._scenario()
+        self._chart = self._drawn()
+        for widget in (*self._sliders.values(), self._trend, self._horizon):
+            widget.param.watch(self._redraw, "value")
+        self._say_outcome()
+
+    def view(self) -> Viewable:
+        """Lay out the chart, and below it the scenario."""
+        language = self.language
+        chart = shell.chart_parts(
+            self._chart,
+            language=language,
+            source=SOURCE.to(language),
+            table=self._table(),
+            file_name="slutpris-varde-i-tiden",
+        )
+        reset = pmui.Button(
+            label=AS_NOW.to(language), variant="outlined", size="small", margin=(10, 0)
+        )
+        reset.on_click(self._reset)
+        heading = (
+            f'<div class="head" style="margin-top: 26px"><h2>{SCENARIO.to(language)}'
+            f'</h2><p class="lede">{SCENARIO_LEDE.to(language)}</p></div>'
+        )
+        return pmui.Column(
+            *chart,
+            shell.content(heading),
+            *self._notices(),
+            pmui.FlexBox(*self._sliders.values(), gap="6px 28px", margin=0),
+            pmui.FlexBox(
+                self._horizon, self._trend, reset, gap="6px 20px", align_items="center"
+            ),
+            self._outcome,
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+
+    def _notices(self) -> list[Viewable]:
+        language, model = self.language, self.model
+        if model.is_short:
+            return [shell.notice(TOO_SHORT.to(language))]
+        silent = [each for each in self._sliders if abs(model.effects[each]) < 0.0005]
+        said = []
+        if silent:
+            figures = _listed([FIGURE_NAMES[each] for each in silent], OR, language)
+            said.append(NO_RELATION.to(language).format(figures=figures))
+        held = [each for each in self._sliders if each in model.economy.assumed]
+        if held:
+            figures = _listed([FIGURE_NAMES[each] for each in held], AND, language)
+            said.append(HOLD.to(language).format(figures=figures))
+        return [
+            shell.content(f'<p class="small muted">{escape(each)}</p>') for each in said
+        ]
+
+    def _scenario(self) -> Ahead:
+        chosen = {name: slider.value for name, slider in self._sliders.items()}
+        return scenario_sek(
+            self.valuation,
+            self.model,
+            chosen,
+            self._horizon.value,
+            has_trend=self._trend.value,
+        )
+
+    def _drawn(self) -> Chart:
+        language, curve = self.language, self.past.curve
+        ahead = self._ahead.months
+        ranged = curve.dropna(subset=["low_sek", "high_sek"])
+        known, later = _known_and_later(curve)
+        # The scenario comes last, so that it is found again by its place.
+        return time_chart(
+            Band(
+                RANGE.to(language),
+                list(ranged["date"]),
+                list(ranged["low_sek"]),
+                list(ranged["high_sek"]),
+            ),
+            Line(
+                LEVEL_ALONE.to(language),
+                list(curve["date"]),
+                list(curve["index_sek"]),
+                theme.MUTED,
+            ),
+            Line(VALUE.to(language), list(known["date"]), list(known["value_sek"])),
+            Line(
+                AFTER_INDEX.to(language),
+                list(later["date"]),
+                list(later["value_sek"]),
+                is_dashed=True,
+            ),
+            Points(
+                OWN_SALES.to(language),
+                [sale.sold_date for sale in self.past.sales],
+                [float(sale.sold_price_sek) for sale in self.past.sales],
+                [
+                    f"{sale.sold_date}: {theme.sek(sale.sold_price_sek)}"
+                    for sale in self.past.sales
+                ],
+                theme.BLUE,
+            ),
+            Band(
+                SCENARIO_RANGE.to(language),
+                list(ahead["date"]),
+                list(ahead["low_sek"]),
+                list(ahead["high_sek"]),
+                theme.AMBER,
+            ),
+            Line(
+                SCENARIO_LINE.to(language),
+                list(ahead["date"]),
+                list(ahead["value_sek"]),
+                theme.AMBER,
+                is_dashed=True,
+            ),
+            title=TITLE.to(language),
+            language=language,
+            write=self._write,
+            height=360,
+        )
+
+    def _write(self, value: float) -> str:
+        return theme.million_sek(value, self.language)
+
+    def _redraw(self, *_: object) -> None:
+        """Move the scenario's line, band and axes; the past stays where it is."""
+        self._ahead = self._scenario()
+        months, figure = self._ahead.months, self._chart.figure
+        drawn = [each for each in figure.renderers if isinstance(each, GlyphRenderer)]
+        band, line = drawn[-2:]
+        x = [_ms(date) for date in months["date"]]
+        _source(band).data = {
+            "x": x,
+            "y1": list(months["low_sek"]),
+            "y2": list(months["high_sek"]),
+        }
+        name = SCENARIO_LINE.to(self.language)
+        _source(line).data = {
+            "x": x,
+            "y": list(months["value_sek"]),
+            "label": [
+                f"{name}, {date:%Y-%m-%d}: {self._write(value)}"
+                for date, value in zip(months["date"], months["value_sek"], strict=True)
+            ],
+        }
+        self._fit_axes()
+        self._say_outcome()
+
+    def _fit_axes(self) -> None:
+        figure, curve, months = self._chart.figure, self.past.curve, self._ahead.months
+        values = [
+            float(value)
+            for frame in (curve, months)
+            for name in ("value_sek", "low_sek", "high_sek")
+            for value in frame[name]
+            if math.isfinite(value)
+        ]
+        values += [*curve["index_sek"], *(s.sold_price_sek for s in self.past.sales)]
+        ticks = nice_ticks(min(values), max(values))
+        figure.y_range.update(start=ticks[0], end=ticks[-1])
+        mark_axis(figure.yaxis[0], {tick: self._write(tick) for tick in ticks})
+        figure.ygrid.ticker = FixedTicker(ticks=ticks)
+        dates = [*curve["date"], *months["date"]]
+        mark_axis(figure.xaxis[0], date_ticks(dates, self.language))
+
+    def _say_outcome(self) -> None:
+        self._outcome.object = outcome_html(self.valuation, self._ahead, self.language)
+
+    def _reset(self, *_: object) -> None:
+        for name, slider in self._sliders.items():
+            slider.value = _start(self.model, name)
+
+    def _table(self) -> pd.DataFrame:
+        table = self.past.curve.iloc[::-1].copy()
+        for name in ("value_sek", "low_sek", "high_sek", "index_sek"):
+            table[name] = table[name].round().astype("Int64")
+        return table.rename(
+            columns={name: words.to(self.language) for name, words in COLUMNS.items()}
+        )
+
+
+def scenario_sek(
+    valuation: Valuation,
+    model: ScenarioModel,
+    chosen: Mapping[Figure, float],
+    months: int,
+    *,
+    has_trend: bool = True,
+) -> Ahead:
+    """Lead a home's value along a scenario, its own range and the scenario's together.
+
+    Returns
+    -------
+    Ahead
+        ``months`` has ``date``, ``value_sek``, ``low_sek`` and ``high_sek``; ``causes``
+        what each has done to the log of the price level at the end.
+    """
+    path = model.path(chosen, months, has_trend=has_trend)
+    value = valuation.value_sek * path["log_change"].map(math.exp)
+    low, high = _own_spread(valuation)
+    newest = pd.Timestamp(valuation.request.date)
+    wide = NINE_OF_TEN * path["sd"]
+    return Ahead(
+        pd.DataFrame(
+            {
+                "date": [
+                    (newest + pd.DateOffset(months=n)).date() for n in path["months"]
+                ],
+                "value_sek": value,
+                "low_sek": value * (-((low**2 + wide**2) ** 0.5)).map(math.exp),
+                "high_sek": value * ((high**2 + wide**2) ** 0.5).map(math.exp),
+            }
+        ),
+        {cause: float(path[cause].iloc[-1]) for cause in CAUSES},
+    )
+
+
+def questions_html(found: Sequence[Difference], language: Language) -> str:
+    """Write the seed's questions as a table."""
+    heads = "".join(
+        f'<th scope="col"{"" if place == 0 else RIGHT}>{words.to(language)}</th>'
+        for place, words in enumerate(QUESTION_COLUMNS)
+    )
+    rows = "".join(_question_html(each, language) for each in found)
+    caption = QUESTIONS_TABLE.to(language)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
+        f'<table class="figures moments"><caption>{caption}</caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def outcome_html(valuation: Valuation, ahead: Ahead, language: Language) -> str:
+    """Say what the scenario comes to, and what of it comes from where."""
+    last = ahead.months.iloc[-1]
+    said = OUTCOME.to(language).format(
+        month=theme.month(last["date"], language),
+        value=theme.sek(last["value_sek"], NEAREST_SEK),
+        low=theme.sek(last["low_sek"], NEAREST_SEK),
+        high=theme.sek(last["high_sek"], NEAREST_SEK),
+    )
+    whole = sum(ahead.causes.values())
+    moved_sek = last["value_sek"] - valuation.value_sek
+    rows = "".join(
+        _cause_html(
+            CAUSE_NAMES[cause].to(language),
+            log,
+            moved_sek * log / whole if abs(whole) > 1e-9 else valuation.value_sek * log,
+            language,
+        )
+        for cause, log in ahead.causes.items()
+    )
+    heads = "".join(
+        f'<th scope="col"{"" if place == 0 else RIGHT}>{words.to(language)}</th>'
+        for place, words in enumerate(OUTCOME_COLUMNS)
+    )
+    total = _cause_html(TOGETHER.to(language), whole, moved_sek, language, "total")
+    return (
+        f'<p class="outcome" role="status">{said}</p><table class="figures moments">'
+        f"<caption>{OUTCOME_TABLE.to(language)}</caption><thead><tr>{heads}</tr>"
+        f"</thead><tbody>{rows}{total}</tbody></table>"
+    )
+
+
+RIGHT = ' class="right"'
+
+
+def _question_html(each: Difference, language: Language) -> str:
+    note = f", {LEVEL_STAYS.to(language)}" if each.is_extrapolation else ""
+    amounts = "".join(
+        f'<td class="right number">{_part(amount, language)}</td>'
+        for amount in (each.difference_sek, each.market_part_sek, each.rest_sek)
+    )
+    return (
+        f'<tr><th scope="row">{WHEN[each.when].to(language)}'
+        f"<small>{each.date}{note}</small></th>"
+        f'<td class="right number">{theme.sek(each.value_sek)}</td>{amounts}</tr>'
+    )
+
+
+def _part(amount: int | None, language: Language) -> str:
+    return UNKNOWN.to(language) if amount is None else theme.signed_sek(amount)
+
+
+def _cause_html(
+    name: str, log: float, amount: float, language: Language, look: str = ""
+) -> str:
+    return (
+        f'<tr class="{look}"><th scope="row">{name}</th>'
+        f'<td class="right number">{_signed_percent(log, language)}</td>'
+        f'<td class="right number">{theme.signed_sek(amount, 1000)}</td></tr>'
+    )
+
+
+def _signed_percent(log: float, language: Language) -> str:
+    sign = "+" if round(100 * math.expm1(log), 1) > 0 else ""
+    return f"{sign}{theme.percent(100 * math.expm1(log), 1, language)}"
+
+
+def _own_spread(valuation: Valuation) -> tuple[float, float]:
+    """Give how far the home's own range goes below and above its value, in logs."""
+    low, high, value = valuation.low_sek, valuation.high_sek, valuation.value_sek
+    if low is None or high is None:
+        return 0.0, 0.0
+    return math.log(value / low), math.log(high / value)
+
+
+def _known_and_later(curve: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part the curve where the price level ends; both share the last known day."""
+    is_later = curve["is_extrapolation"].to_numpy(dtype=bool)
+    known = curve[~is_later]
+    if not is_later.any():
+        return known, curve.iloc[:0]
+    return known, pd.concat([known.tail(1), curve[is_later]])
+
+
+def _sliders(
+    model: ScenarioModel, language: Language
+) -> dict[Figure, pmui.FloatSlider]:
+    """Make a slider for each figure that is known, starting where it stands."""
+    sliders = {}
+    for figure in FIGURES:
+        if figure not in model.economy.figures:
+            continue
+        words, lowest, highest, step = SLIDERS[figure]
+        start = _start(model, figure)
+        sliders[figure] = pmui.FloatSlider(
+            label=words.to(language),
+            value=start,
+            # On the steps of where it stands, so that it can be put back there.
+            start=round(start - step * max(0, (start - lowest) // step), 4),
+            end=round(start + step * max(0, (highest - start) // step), 4),
+            step=step,
+            size="small",
+            width=260,
+            disabled=model.is_short,
+            margin=(10, 8, 10, 0),
+        )
+    return sliders
+
+
+def _start(model: ScenarioModel, figure: Figure) -> float:
+    return round(model.economy.figures[figure], 2)
+
+
+def _choice(words: Words, options: dict[str, int], language: Language) -> Any:  # noqa: ANN401 - pmui's
+    return pmui.RadioButtonGroup(
+        label=words.to(language),
+        options=options,
+        value=next(iter(options.values())),
+        size="small",
+        sx={"& .MuiToggleButton-root": {"whiteSpace": "nowrap"}},
+        margin=(4, 0, 12, 0),
+    )
+
+
+AND, OR = Words("och", "and"), Words("eller", "or")
+
+
+def _listed(words: Sequence[Words], last: Words, language: Language) -> str:
+    names = [each.to(language) for each in words]
+    joined = [", ".join(names[:-1]), names[-1]]
+    return f" {last.to(language)} ".join(filter(None, joined))
+
+
+def _skeleton(language: Language, look: str = "") -> pn.pane.HTML:
+    words = LOADING.to(language)
+    return _styled(f'<div class="skeleton {look}" role="status">{words}</div>')
+
+
+def _styled(html: str) -> pn.pane.HTML:
+    pane = shell.content(html)
+    pane.stylesheets = [*pane.stylesheets, SKELETON_CSS]
+    return pane
+
+
+def _source(drawn: GlyphRenderer) -> ColumnDataSource:
+    source = drawn.data_source
+    if not isinstance(source, ColumnDataSource):
+        raise TypeError(f"a chart draws columns of data, not {type(source).__name__}")
+    return source
+
+
+def _ms(date: dt.date) -> float:
+    return (date - dt.date(1970, 1, 1)).total_seconds() * 1000
