@@ -1,0 +1,167 @@
+"""How the sales of the last quarter differ from the year before, feature by feature.
+
+What belongs here: showing ``reports/drift.json``. What does not: measuring it
+(``ml.valuation.drift``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ml.dashboards import shell, theme
+from ml.dashboards.flow_charts import NumberedBar, numbered_bars
+from ml.dashboards.flow_now import said
+from ml.valuation.reason_groups import FEATURE_NAMES
+from ml.valuation.words import Language, Words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import panel as pn
+
+    from ml.dashboards.flow_state import Flow
+
+SHOWN_FEATURES = 16
+NAMED_FEATURES = 3
+
+DRIFT = Words("Har bostäderna ändrat sig?", "Have the homes changed?")
+NO_DRIFT = Words(
+    "Driften är inte räknad ännu. Det gör tillgången reports/drift, efter att modellen "
+    "är tränad.",
+    "Drift is not computed yet. The asset reports/drift does it, after the model is "
+    "trained.",
+)
+TOO_FEW = Words(
+    "Det är för få försäljningar för att jämföra: {current} i det senaste kvartalet "
+    "och {reference} året före.",
+    "There are too few sales to compare: {current} in the last quarter and "
+    "{reference} in the year before.",
+)
+NOTHING = Words(
+    "Inget av det modellen ser har ändrats mer än slumpen gör.",
+    "Nothing that the model sees has changed more than chance does.",
+)
+SHIFTED = Words(
+    "{n} av {all} egenskaper har ändrats mer än slumpen gör, viktigast: {names}.",
+    "{n} of {all} features have changed more than chance does, most important: "
+    "{names}.",
+)
+LEDE = Words(
+    "{verdict} Jämför {current} försäljningar {from_} – {to} med {reference} under "
+    "året före. De viktigaste egenskaperna för modellen {model} står överst, med sin andel "
+    "av hur modellen flyttar värdena.",
+    "{verdict} Compares {current} sales from {from_} to {to} with {reference} of the "
+    "year before. The features that matter most to the model {model} are on top, with "
+    "their share of how it moves values.",
+)
+LIMITS = Words(
+    "PSI (population stability index) över tiondelar av årets värden. Streckade "
+    "linjer: 0,1 en förskjutning, 0,25 en stor (Siddiqi 2006). Orange: över 0,1 och mer än "
+    "slumpen ger en gång på tjugo vid så få försäljningar (Yurdakul och Naranjo 2020).",
+    "PSI (population stability index) over tenths of the year's values. Dashed lines: "
+    "0.1 a shift, 0.25 a large one (Siddiqi 2006). Orange: above 0.1 and more than "
+    "chance gives one time in twenty with so few sales (Yurdakul and Naranjo 2020).",
+)
+SOURCE = Words(
+    "reports/drift.json, räknat {when} ur marts.sale_features och modellens bidrag",
+    "reports/drift.json, computed {when} of marts.sale_features and the model's "
+    "contributions",
+)
+COLUMNS = {
+    "name": Words("Egenskap", "Feature"),
+    "importance_pct": Words("Vikt %", "Importance %"),
+    "psi": Words("PSI", "PSI"),
+    "chance_psi": Words("PSI av slump", "PSI by chance"),
+    "is_shift": Words("Ändrad", "Changed"),
+    "reference_median": Words("Median året före", "Median, year before"),
+    "current_median": Words("Median kvartalet", "Median, quarter"),
+    "reference_missing_pct": Words("Saknas året före %", "Missing, year before %"),
+    "current_missing_pct": Words("Saknas kvartalet %", "Missing, quarter %"),
+}
+YES, NO = Words("ja", "yes"), Words("nej", "no")
+
+
+def drift_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
+    """Draw the drift of the features, the most important first."""
+    found = flow.drift
+    if found is None:
+        return shell.card(DRIFT.to(language), said(NO_DRIFT.to(language)))
+    if not found["features"]:
+        return shell.card(DRIFT.to(language), said(drift_sentence(found, language)))
+    features: list[dict[str, Any]] = found["features"]
+    return shell.chart_card(
+        DRIFT.to(language),
+        numbered_bars(
+            [_bar(each, language) for each in features[:SHOWN_FEATURES]],
+            write=lambda value: theme.number(value, 2, language),
+            title=DRIFT.to(language),
+            limits=(
+                (found["shift_psi"], theme.MUTED),
+                (found["large_shift_psi"], theme.RED),
+            ),
+        ),
+        language=language,
+        lede=f"{_lede(found, language)} {LIMITS.to(language)}",
+        source=SOURCE.to(language).format(when=found["created_at"][:10]),
+        table=_table(features, language),
+        file_name="drift",
+    )
+
+
+def drift_sentence(found: Mapping[str, Any], language: Language) -> str:
+    """Say in a sentence whether anything drifted, the most important first."""
+    features = found["features"]
+    if not features:
+        return TOO_FEW.to(language).format(
+            current=found["current"]["sale_count"],
+            reference=found["reference"]["sale_count"],
+        )
+    shifted = [each for each in features if each["is_shift"]]
+    if not shifted:
+        return NOTHING.to(language)
+    names = [feature_name(each["feature"], language) for each in shifted]
+    return SHIFTED.to(language).format(
+        n=len(shifted), all=len(features), names=", ".join(names[:NAMED_FEATURES])
+    )
+
+
+def feature_name(feature: str, language: Language) -> str:
+    """Name a feature for a reader; by its column where we have no words for it."""
+    named = FEATURE_NAMES.get(feature)
+    return named.label(language) if named else feature
+
+
+def _lede(found: Mapping[str, Any], language: Language) -> str:
+    return LEDE.to(language).format(
+        verdict=drift_sentence(found, language),
+        current=theme.number(found["current"]["sale_count"], 0, language),
+        reference=theme.number(found["reference"]["sale_count"], 0, language),
+        from_=found["current"]["first_sold_date"],
+        to=found["current"]["last_sold_date"],
+        model=found["model"],
+    )
+
+
+def _bar(each: Mapping[str, Any], language: Language) -> NumberedBar:
+    name = feature_name(each["feature"], language)
+    psi = theme.number(each["psi"], 2, language)
+    weight = theme.percent(each["importance_pct"], 1, language)
+    importance = COLUMNS["importance_pct"].to(language).removesuffix(" %").lower()
+    number = f"{psi} · {importance} {weight}"
+    chance = theme.number(each["chance_psi"], 2, language)
+    label = f"{name}: {number}, {COLUMNS['chance_psi'].to(language)} {chance}"
+    return NumberedBar(name, each["psi"], number, label, is_marked=each["is_shift"])
+
+
+def _table(features: Sequence[Mapping[str, Any]], language: Language) -> pd.DataFrame:
+    frame = pd.DataFrame(features)
+    frame.insert(0, "name", [feature_name(each, language) for each in frame["feature"]])
+    frame["is_shift"] = [
+        (YES if each else NO).to(language) for each in frame["is_shift"]
+    ]
+    shown = frame[list(COLUMNS)].round(3)
+    return shown.rename(
+        columns={name: words.to(language) for name, words in COLUMNS.items()}
+    )
