@@ -50,16 +50,17 @@ SHIFTED = Words(
 )
 LEDE = Words(
     "{verdict} Jämför {current} försäljningar {from_} – {to} med {reference} under "
-    "året före. De viktigaste egenskaperna för modellen {model} står överst, med sin andel "
-    "av hur modellen flyttar värdena.",
+    "året före. De viktigaste egenskaperna för modellen {model} står överst, med sin "
+    "andel av hur modellen flyttar värdena.",
     "{verdict} Compares {current} sales from {from_} to {to} with {reference} of the "
     "year before. The features that matter most to the model {model} are on top, with "
     "their share of how it moves values.",
 )
 LIMITS = Words(
     "PSI (population stability index) över tiondelar av årets värden. Streckade "
-    "linjer: 0,1 en förskjutning, 0,25 en stor (Siddiqi 2006). Orange: över 0,1 och mer än "
-    "slumpen ger en gång på tjugo vid så få försäljningar (Yurdakul och Naranjo 2020).",
+    "linjer: 0,1 en förskjutning, 0,25 en stor (Siddiqi 2006). Orange: över 0,1 och "
+    "mer än slumpen ger en gång på tjugo vid så få försäljningar (Yurdakul och Naranjo "
+    "2020).",
     "PSI (population stability index) over tenths of the year's values. Dashed lines: "
     "0.1 a shift, 0.25 a large one (Siddiqi 2006). Orange: above 0.1 and more than "
     "chance gives one time in twenty with so few sales (Yurdakul and Naranjo 2020).",
