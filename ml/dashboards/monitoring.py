@@ -16,6 +16,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ml.dashboards import shell
+from ml.dashboards.data_health import data_health_section
 from ml.dashboards.latest_sale import latest_sale_section
 from ml.dashboards.market_switch import (
     Market,
@@ -51,6 +52,7 @@ TABS = (
     Tab(
         "latest", Words("Senaste försäljningen", "The latest sale"), latest_sale_section
     ),
+    Tab("data", Words("Dataflödet", "The data flow"), data_health_section),
 )
 LOADING = Words("Räknar på siffrorna …", "Computing the figures …")
 
