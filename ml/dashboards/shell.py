@@ -7,6 +7,7 @@ escaped; what is scraped or typed is never shown as HTML.
 from __future__ import annotations
 
 import base64
+import mimetypes
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +16,7 @@ import panel_material_ui as pmui
 import param
 
 from ml.dashboards import access, theme
+from ml.valuation.batch_output import without_formulas
 from ml.valuation.words import Language, Words
 
 if TYPE_CHECKING:
@@ -251,10 +253,17 @@ def table_html(
 
 def csv_link(frame: pd.DataFrame, file_name: str, label: str) -> str:
     """Write a link that saves a table as a file, which spreadsheets read as UTF-8."""
-    encoded = base64.b64encode(frame.to_csv(index=False).encode("utf-8-sig")).decode()
+    content = without_formulas(frame).to_csv(index=False).encode("utf-8-sig")
+    return file_link(content, f"{file_name}.csv", label)
+
+
+def file_link(content: bytes, file_name: str, label: str) -> str:
+    """Write a link that saves a small file that is already there."""
+    encoded = base64.b64encode(content).decode()
+    kind = mimetypes.guess_type(file_name)[0] or "application/octet-stream"
     return (
-        f'<a class="download" download="{escape(file_name)}.csv" '
-        f'href="data:text/csv;charset=utf-8;base64,{encoded}">{escape(label)}</a>'
+        f'<a class="download" download="{escape(file_name)}" '
+        f'href="data:{kind};base64,{encoded}">{escape(label)}</a>'
     )
 
 

@@ -20,7 +20,13 @@ from ml.valuation.batch_files import (
     read_table,
 )
 from ml.valuation.batch_output import as_excel, without_formulas
-from ml.valuation.batch_words import RESULT_HEADINGS, refusal_words, row_problem
+from ml.valuation.batch_words import (
+    PLACE_LEVELS,
+    RESULT_HEADINGS,
+    YES_OR_NO,
+    refusal_words,
+    row_problem,
+)
 from ml.valuation.request import FieldProblem, InvalidRequestError, ValuationRequest
 from ml.valuation.typed import as_date, as_number
 from warehouse.errors import SlutprisError
@@ -167,6 +173,7 @@ def with_results(
     if language is not None:
         headings = {name: words.to(language) for name, words in RESULT_HEADINGS.items()}
         results = results.drop(columns="row_number").rename(columns=headings)
+        results = results.convert_dtypes()
     return pd.concat([_input_columns(rows).reset_index(drop=True), results], axis=1)
 
 
@@ -249,18 +256,29 @@ def _record(number: int, outcome: Outcome, language: Language | None) -> dict[st
         }
     if value is None or request is None:
         return record
-    reason = value.refusal_reason
     is_listed = " listed" if request.mode == "listed" else ""
-    return record | {
+    record |= {
         "value_sek": value.value_sek,
         "low_sek": value.low_sek,
         "high_sek": value.high_sek,
         "confidence_class": value.confidence_class,
-        "refusal_reason": refusal_words(reason, language) if language else reason,
+        "refusal_reason": value.refusal_reason,
         "is_extrapolation": value.is_extrapolation,
         "place_level": value.place.level,
         "valued_date": request.date,
         "valued_by": f"{request.model}{is_listed} {value.model_version}",
+    }
+    return record if language is None else _told(record, language)
+
+
+def _told(record: dict[str, Any], language: Language) -> dict[str, Any]:
+    """Say it as a page does, which shows no value that is refused."""
+    reason, level = record["refusal_reason"], record["place_level"]
+    return record | {
+        "value_sek": None if reason else record["value_sek"],
+        "refusal_reason": refusal_words(reason, language),
+        "is_extrapolation": YES_OR_NO[record["is_extrapolation"]].to(language),
+        "place_level": PLACE_LEVELS[level].to(language),
     }
 
 

@@ -53,6 +53,13 @@ RESULT_HEADINGS: dict[str, Words] = {
 }
 """What is added to each row: the column's name, and its heading on a page."""
 
+YES_OR_NO = {True: Words("ja", "yes"), False: Words("nej", "no")}
+PLACE_LEVELS = {
+    "address": Words("adressen", "the address"),
+    "street": Words("gatan", "the street"),
+    "district": Words("området", "the area"),
+}
+
 OTHER_HEADINGS: dict[str, tuple[str, ...]] = {
     "address": ("gatuadress", "street address"),
     "living_area_m2": ("area", "yta", "bostadsyta", "kvm", "size"),
