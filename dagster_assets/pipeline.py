@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dagster_assets.definitions import defs
+from dagster_assets.run_history import write_run_history
 from warehouse.errors import SlutprisError
+from warehouse.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +63,7 @@ class Pipeline:
                 run_config=self._run_config(keys),
                 raise_on_error=False,
             )
+            write_run_history(instance, Settings().reports_dir)
         if not result.success:
             raise SlutprisError(f"{stage.title} failed: {_failure(result)}")
 

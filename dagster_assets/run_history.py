@@ -47,6 +47,7 @@ def _run(instance: dg.DagsterInstance, record: RunRecord) -> dict[str, Any]:
         "status": run.status.value,
         "started_at": _utc(record.start_time or record.create_timestamp.timestamp()),
         "finished_at": _utc(record.end_time),
+        "steps_succeeded": instance.get_run_stats(run.run_id).steps_succeeded,
         "failed_steps": [_failed_step(each) for each in events if each.is_step_failure],
         "failed_checks": [found for each in events if (found := _failed_check(each))],
         "message": _run_failure(events),

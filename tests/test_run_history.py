@@ -63,6 +63,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 def test_the_newest_run_comes_first(runs: list[dict[str, Any]]) -> None:
     statuses = [run["status"] for run in runs]
     assert statuses == ["SUCCESS", "FAILURE", "FAILURE", "SUCCESS"]
+    assert [run["steps_succeeded"] for run in runs] == [1, 0, 0, 1]
 
 
 def test_a_failed_step_keeps_the_kind_and_first_line_of_its_error(
@@ -148,9 +149,10 @@ def test_the_nightly_run_is_called_so() -> None:
         "schedule": "nightly",
         "started_at": "2026-11-24T02:00:00+00:00",
         "finished_at": "2026-11-24T05:12:00+00:00",
+        "steps_succeeded": 19,
     }
     assert run_sentence(run, "sv") == (
-        "Nattkörningen 2026-11-24 03:00 gick bra och tog 3 tim 12 min."
+        "Nattkörningen 2026-11-24 03:00 gick bra: 19 steg på 3 tim 12 min."
     )
     assert run_sentence(run | {"status": "STARTED"}, "en").startswith(
         "The nightly run of 2026-11-24 03:00 is running"

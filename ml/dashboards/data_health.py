@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import panel as pn
 
 from ml.dashboards import shell
-from ml.dashboards.flow_drift import drift_card, drift_sentence
+from ml.dashboards.flow_drift import drift_card, drift_sentence, is_notable
 from ml.dashboards.flow_now import (
     LATE,
     WELL,
@@ -114,9 +114,8 @@ def summary(flow: Flow, language: Language) -> list[tuple[str, str]]:
         mark = GOOD if all(each["status"] in WELL for each in results) else BAD
         found.append((mark, tests_sentence(flow.dbt_tests, language)))
     if flow.drift is not None:
-        features = flow.drift["features"]
-        shifted = any(each["is_shift"] for each in features)
-        mark = BAD if shifted else GOOD if features else UNKNOWN
+        mark = GOOD if flow.drift["features"] else UNKNOWN
+        mark = BAD if is_notable(flow.drift) else mark
         found.append((mark, drift_sentence(flow.drift, language)))
     return found
 

@@ -23,7 +23,7 @@ from ml.dashboards.charts import (
     nice_ticks,
     plain_figure,
 )
-from ml.dashboards.theme import AMBER, MUTED, month
+from ml.dashboards.theme import AMBER, FONT, MUTED, month
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +87,7 @@ def numbered_bars(
                 line_color=colour,
                 line_dash="dashed",
                 line_width=1.5,
+                level="underlay",
             )
         )
     return chart
@@ -110,12 +111,13 @@ def stacked_months(
     write: Write,
     height: int = 260,
 ) -> Chart:
-    """Draw a bar for each month, its kinds on top of each other."""
+    """Draw a bar of counts for each month, its kinds on top of each other."""
     totals = [sum(values) for values in zip(*(e.values for e in layers), strict=True)]
     ticks = nice_ticks(0, max([*totals, 1]))
     made = plain_figure(title, height, y_range=(0, ticks[-1]))
-    mark_axis(made.yaxis[0], {tick: write(tick) for tick in ticks})
-    made.ygrid.ticker = FixedTicker(ticks=ticks)
+    whole = [tick for tick in ticks if float(tick).is_integer()]
+    mark_axis(made.yaxis[0], {tick: write(tick) for tick in whole})
+    made.ygrid.ticker = FixedTicker(ticks=whole)
     made.xgrid.visible = False
     mark_axis(made.xaxis[0], date_ticks(months, language))
     below = [0.0] * len(months)
@@ -175,6 +177,7 @@ def _number(frame: figure, bars: Sequence[NumberedBar]) -> None:
         x_offset=6,
         text_baseline="middle",
         text_color=MUTED,
+        text_font=FONT,
         text_font_size="12px",
     )
     highest = nice_ticks(0, max((bar.value for bar in bars), default=0))[-1]

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
     import panel as pn
 
+    from ml.dashboards.charts import Chart
     from ml.dashboards.flow_state import Flow
 
-SHOWN_FEATURES = 16
+SHOWN_FEATURES = 12
+"""Of the most important; those that changed are shown whatever they weigh."""
+NOTABLE_IMPORTANCE_PCT = 5
+"""Of all that moves values: what changed and weighs less is no cause for alarm."""
 NAMED_FEATURES = 3
 
 DRIFT = Words("Har bostäderna ändrat sig?", "Have the homes changed?")
@@ -44,9 +48,10 @@ NOTHING = Words(
     "Nothing that the model sees has changed more than chance does.",
 )
 SHIFTED = Words(
-    "{n} av {all} egenskaper har ändrats mer än slumpen gör, viktigast: {names}.",
-    "{n} of {all} features have changed more than chance does, most important: "
-    "{names}.",
+    "{n} av {all} egenskaper, med {weight} av vikten i modellen, har ändrats mer än "
+    "slumpen brukar. Viktigast: {names}.",
+    "{n} of {all} features, with {weight} of the weight in the model, have changed "
+    "more than chance usually does. Most important: {names}.",
 )
 LEDE = Words(
     "{verdict} Jämför {current} försäljningar {from_} – {to} med {reference} under "
@@ -91,23 +96,17 @@ def drift_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
         return shell.card(DRIFT.to(language), said(NO_DRIFT.to(language)))
     if not found["features"]:
         return shell.card(DRIFT.to(language), said(drift_sentence(found, language)))
-    features: list[dict[str, Any]] = found["features"]
-    return shell.chart_card(
+    return shell.card(
         DRIFT.to(language),
-        numbered_bars(
-            [_bar(each, language) for each in features[:SHOWN_FEATURES]],
-            write=lambda value: theme.number(value, 2, language),
-            title=DRIFT.to(language),
-            limits=(
-                (found["shift_psi"], theme.MUTED),
-                (found["large_shift_psi"], theme.RED),
-            ),
+        *shell.chart_parts(
+            _chart(found, language),
+            language=language,
+            source=SOURCE.to(language).format(when=found["created_at"][:10]),
+            table=_table(found["features"], language),
+            file_name="drift",
         ),
-        language=language,
-        lede=f"{_lede(found, language)} {LIMITS.to(language)}",
-        source=SOURCE.to(language).format(when=found["created_at"][:10]),
-        table=_table(features, language),
-        file_name="drift",
+        said(LIMITS.to(language), is_small=True),
+        lede=_lede(found, language),
     )
 
 
@@ -124,14 +123,44 @@ def drift_sentence(found: Mapping[str, Any], language: Language) -> str:
         return NOTHING.to(language)
     names = [feature_name(each["feature"], language) for each in shifted]
     return SHIFTED.to(language).format(
-        n=len(shifted), all=len(features), names=", ".join(names[:NAMED_FEATURES])
+        n=len(shifted),
+        all=len(features),
+        weight=theme.percent(shifted_weight_pct(found), 1, language),
+        names=", ".join(names[:NAMED_FEATURES]),
     )
+
+
+def shifted_weight_pct(found: Mapping[str, Any]) -> float:
+    """Give the importance of what changed, in percent of all."""
+    return sum(e["importance_pct"] for e in found["features"] if e["is_shift"])
+
+
+def is_notable(found: Mapping[str, Any]) -> bool:
+    """Say whether what changed matters to the values."""
+    return shifted_weight_pct(found) >= NOTABLE_IMPORTANCE_PCT
 
 
 def feature_name(feature: str, language: Language) -> str:
     """Name a feature for a reader; by its column where we have no words for it."""
     named = FEATURE_NAMES.get(feature)
     return named.label(language) if named else feature
+
+
+def _chart(found: Mapping[str, Any], language: Language) -> Chart:
+    shown = [
+        each
+        for place, each in enumerate(found["features"])
+        if place < SHOWN_FEATURES or each["is_shift"]
+    ]
+    return numbered_bars(
+        [_bar(each, language) for each in shown],
+        write=lambda value: theme.number(value, 2, language),
+        title=DRIFT.to(language),
+        limits=(
+            (found["shift_psi"], theme.MUTED),
+            (found["large_shift_psi"], theme.RED),
+        ),
+    )
 
 
 def _lede(found: Mapping[str, Any], language: Language) -> str:

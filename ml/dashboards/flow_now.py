@@ -68,6 +68,7 @@ HEADS = {
 ON_TIME = Words("✓ I tid", "✓ On time")
 LATE = Words("! Sent", "! Late")
 NOT_KNOWN = Words("– Okänt", "– Unknown")
+ONE_DAY = Words("1 dygn", "1 day")
 DAYS = Words("{n} dygn", "{n} days")
 HOURS = Words("{n} tim", "{n} h")
 
@@ -144,6 +145,8 @@ TESTS_ILL = Words(
     "The last build, {when}: of {n} tests {passed} passed, {warned} warned, {failed} "
     "failed and {skipped} were skipped.",
 )
+TESTS_BY_TABLE = Words("Tester per tabell", "Tests by table")
+TESTED, PASSED = Words("Tester", "Tests"), Words("Godkända", "Passed")
 TEST_COLUMNS = {
     "name": Words("Test eller tabell", "Test or table"),
     "model": Words("Tabell", "Table"),
@@ -228,7 +231,7 @@ def freshness_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
         {
             "what": each.what.to(language),
             "when": _moment(each),
-            "age": _age(now - each.at, language) if each.at else "–",
+            "age": _age(now - each.at, language, each.is_day) if each.at else "–",
             "limit": _age(each.late_after, language),
             "state": each.state(now).to(language),
             "why": each.why.to(language),
@@ -292,13 +295,10 @@ def runs_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
     if not flow.runs:
         return shell.card(RUNS.to(language), said(NO_RUNS.to(language)))
     parts = [_run_html(run, language) for run in last_night(flow.runs)]
-    table = shell.table_html(_run_table(flow.runs, language))
-    below = element(
-        "details", element("summary", EARLIER_RUNS.to(language)), Markup(table)
-    )
     return shell.card(
         RUNS.to(language),
-        shell.content(joined(*parts, below)),
+        shell.content(joined(*parts)),
+        folded(EARLIER_RUNS, _run_table(flow.runs, language), language),
         lede=SWEDISH_TIME.to(language),
     )
 
@@ -334,6 +334,7 @@ def dbt_tests_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
         TESTS.to(language),
         said(tests_sentence(found, language)),
         *parts,
+        folded(TESTS_BY_TABLE, _tests_by_table(found["results"], language), language),
         shell.content(link),
     )
 
@@ -360,9 +361,17 @@ def missing_card(title: Words, table: str, language: Language) -> pn.viewable.Vi
     return shell.card(title.to(language), said(text))
 
 
-def said(text: str) -> pn.pane.HTML:
-    """Show a paragraph of text."""
-    return shell.content(element("p", text, style="max-width: 78ch"))
+def said(text: str, *, is_small: bool = False) -> pn.pane.HTML:
+    """Show a paragraph of text, or a remark on what is above it."""
+    look = "small muted" if is_small else None
+    return shell.content(element("p", text, style="max-width: 78ch", class_=look))
+
+
+def folded(words: Words, table: pd.DataFrame, language: Language) -> pn.pane.HTML:
+    """Show a table once it is asked for."""
+    shown = Markup(shell.table_html(table))
+    heading = element("summary", words.to(language))
+    return shell.content(element("details", heading, shown))
 
 
 def subtitle(words: Words, language: Language) -> pn.pane.HTML:
@@ -429,6 +438,24 @@ def _test_table(
     )
 
 
+def _tests_by_table(
+    results: Sequence[Mapping[str, Any]], language: Language
+) -> pd.DataFrame:
+    tests = [each for each in results if each["kind"] == "test"]
+    every = Counter(each["model"] for each in tests)
+    passed = Counter(each["model"] for each in tests if each["status"] in WELL)
+    return pd.DataFrame(
+        [
+            {
+                TEST_COLUMNS["model"].to(language): model,
+                TESTED.to(language): count,
+                PASSED.to(language): passed[model],
+            }
+            for model, count in sorted(every.items())
+        ]
+    )
+
+
 def _crawl_bar(crawl: Mapping[str, Any], language: Language) -> NumberedBar:
     new = theme.number(crawl["new_sale_count"], 0, language)
     return NumberedBar(
@@ -490,8 +517,10 @@ def _moment(fresh: Fresh) -> str:
     return f"{fresh.at:%Y-%m-%d}" if fresh.is_day else _local(fresh.at)
 
 
-def _age(age: dt.timedelta, language: Language) -> str:
-    if age < dt.timedelta(days=2):
+def _age(age: dt.timedelta, language: Language, is_day: bool = False) -> str:
+    if is_day and age.days == 1:
+        return ONE_DAY.to(language)
+    if age < dt.timedelta(days=2) and not is_day:
         hours = max(0, round(age / dt.timedelta(hours=1)))
         return HOURS.to(language).format(n=hours)
     return DAYS.to(language).format(n=theme.number(age.days, 0, language))

@@ -72,6 +72,7 @@ REJECTED_CHART = Words(
     "Bortvalda per försäljningsmånad, utom upprepningar (antal)",
     "Rejected by month of sale, repeats apart (count)",
 )
+RULES_TITLE = Words("Reglerna", "The rules")
 NONE_REJECTED = Words("Inget är bortvalt.", "Nothing is rejected.")
 REJECTED_SOURCE = Words(
     "marts.rejections_by_month och marts.rejected_sales",
@@ -90,6 +91,7 @@ MISSING_LEDE = Words(
     "Share of the sales of {year} whose source lacks the value. What the models need "
     "is replaced by a guess (imputed), and flagged.",
 )
+NEVER_MISSING = Words("Saknas aldrig: {names}.", "Never missing: {names}.")
 MISSING_CHART = Words(
     "Saknas {year}, procent av försäljningarna", "Missing in {year}, percent of sales"
 )
@@ -199,10 +201,11 @@ def rejections_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
     return shell.card(
         REJECTED_TITLE.to(language),
         *(_rejections_chart(wrong, language) if len(wrong) else []),
+        subtitle(RULES_TITLE, language),
         shell.content(
             shell.table_html(
                 _rule_table(found, flow.tables.get("examples"), language),
-                right=[COUNT.to(language)],
+                right=[COUNT.to(language), LAST_MONTH.to(language)],
             )
         ),
         lede=lede,
@@ -218,12 +221,21 @@ def missing_values_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
     newest = found[found["sold_year"] == year].sort_values(
         ["missing_pct", "column_name"], ascending=[False, True]
     )
+    lacking = newest[newest["missing_pct"] > 0]
+    lede = MISSING_LEDE.to(language).format(year=year)
+    whole = [
+        named(COLUMNS, name, language).lower()
+        for name in newest["column_name"]
+        if name not in set(lacking["column_name"])
+    ]
+    if whole:
+        lede += f" {NEVER_MISSING.to(language).format(names=', '.join(whole))}"
     title = MISSING_CHART.to(language).format(year=year)
     return shell.card(
         MISSING_TITLE.to(language),
         *shell.chart_parts(
             numbered_bars(
-                [_missing_bar(row, language) for row in records(newest)],
+                [_missing_bar(row, language) for row in records(lacking)],
                 write=lambda value: theme.percent(value, 0, language),
                 title=title,
             ),
@@ -233,8 +245,8 @@ def missing_values_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
             file_name="missing_values",
         ),
         subtitle(BY_YEAR, language),
-        shell.content(_years_html(found, list(newest["column_name"]), language)),
-        lede=MISSING_LEDE.to(language).format(year=year),
+        shell.content(_years_html(found, list(lacking["column_name"]), language)),
+        lede=lede,
     )
 
 

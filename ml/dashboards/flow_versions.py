@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ml.dashboards import shell, theme
-from ml.dashboards.flow_now import said, subtitle
+from ml.dashboards.flow_now import folded, said, subtitle
 from ml.dashboards.run_words import local_time
 from ml.valuation.words import Language, Words
 
@@ -30,7 +30,7 @@ SNAPSHOT_LEDE = Words(
     "{id}, published {when}.",
 )
 KEPT = Words("Ögonblicksbilder som är kvar", "Snapshots that are kept")
-TABLES = Words("Rader i tabellerna", "Rows of the tables")
+TABLES = Words("Rader i varje tabell", "Rows of each table")
 MODELS = Words("Modeller och vad de är gjorda av", "Models, and what they are made of")
 NO_MODELS = Words(
     "Ingen modell är registrerad ännu. Kör make demo eller gruppen models i Dagster.",
@@ -80,8 +80,7 @@ def snapshot_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
         SNAPSHOT.to(language),
         subtitle(KEPT, language),
         shell.content(shell.table_html(kept, right=numbers)),
-        subtitle(TABLES, language),
-        shell.content(shell.table_html(tables, right=numbers)),
+        folded(TABLES, tables, language),
         lede=lede,
     )
 

@@ -263,7 +263,8 @@ NOT_ENDED = Words(
 FAILED = Words("{run} {when} misslyckades.", "{run} of {when} failed.")
 CANCELLED = Words("{run} {when} avbröts.", "{run} of {when} was cancelled.")
 SUCCEEDED = Words(
-    "{run} {when} gick bra och tog {time}.", "{run} of {when} went well, in {time}."
+    "{run} {when} gick bra: {steps} steg på {time}.",
+    "{run} of {when} went well: {steps} steps in {time}.",
 )
 STEP_FAILED = Words("{step} misslyckades.", "{step} failed.")
 CHECK_FAILED = Words(
@@ -294,6 +295,7 @@ def run_sentence(run: Mapping[str, Any], language: Language) -> str:
         run=run_name(run, language),
         when=local_time(run["started_at"]),
         time=duration(run["started_at"], run["finished_at"], language),
+        steps=run["steps_succeeded"],
     )
 
 
