@@ -1,54 +1,97 @@
 """The valuation page: a form, and what the home is worth.
 
-Thin on purpose: state is in ``store``, looks in ``theme``, drawing in ``charts``, the
-markup of a result in ``valuation_result``. Run it with
-``panel serve ml/dashboards/valuation.py``.
+What belongs here: the page's parts and the order in which they come. What does not:
+fields (``valuation_form``), markup (``answer``), state (``store``), and the sections
+below the answer. Run it with ``panel serve ml/dashboards/valuation.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from html import escape
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
 import panel_material_ui as pmui
 import param
 
-from ml.dashboards import shell
-from ml.dashboards.store import (
-    City,
-    ValuationStore,
-    city,
-    registered_models,
-    warm_valuer,
+from ml.dashboards import shell, theme
+from ml.dashboards.answer import (
+    ANSWER_CSS,
+    ModelAnswer,
+    answer_html,
+    listed_html,
+    models_html,
+    no_listed_model_html,
+    source_html,
 )
-from ml.dashboards.valuation_result import city_html, result_html
+from ml.dashboards.batch_section import batch_section
+from ml.dashboards.charts import Line, time_chart
+from ml.dashboards.over_time import time_section
+from ml.dashboards.shared_link import copy_link, read_link, write_link
+from ml.dashboards.store import NOT_FOUND, Asked, problem_texts, shortened
+from ml.dashboards.valuation_form import ValuationForm
+from ml.dashboards.valuers import registered_models, valuers
+from ml.dashboards.what_if import what_if_section
+from ml.dashboards.why import why_section
+from ml.valuation.places import AddressNotFoundError
+from ml.valuation.registration import registered_name
+from ml.valuation.request import InvalidRequestError
+from ml.valuation.words import Language, Words
 from warehouse.errors import SlutprisError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
-MODEL_NAMES = {"xgboost": "XGBoost", "autogluon": "AutoGluon", "blend": "Blandning"}
-LABELS = {
-    "living_area_m2": "Boarea m²",
-    "rooms": "Rum",
-    "floor": "Våning",
-    "construction_year": "Byggår",
-    "fee_sek_per_month": "Avgift kr/mån",
-    "operating_cost_sek_per_month": "Driftskostnad kr/mån",
-}
+    from panel.viewable import Viewable
+
+    from ml.dashboards.city import City
+    from ml.dashboards.valuers import Borrowed
+    from ml.valuation.valuation import Valuation
+    from ml.valuation.value import Valuer
+
 # Two changes of the button sent at almost the same time may reach the browser in the
 # wrong order and leave it loading for ever: a quick answer shows none, a slow one some
 # time.
 LOADING_AFTER_S = 0.2
 LOADING_AT_LEAST_S = 0.3
-PROBLEMS_CSS = """
-ul { margin: 0; padding: 10px 14px; list-style: none; border-radius: 8px;
-     color: color-mix(in srgb, #e5484d 72%, var(--panel-on-surface-color, #000));
-     background: rgb(229 72 77 / 0.1); line-height: 1.4; }
-"""
+
+VALUE_TAB = Words("Värdera en bostad", "Value a home")
+FILE_TAB = Words("Värdera en fil", "Value a file")
+WHAT_IS_IT_WORTH = Words("Vad är lägenheten värd?", "What is the flat worth?")
+INTRODUCTION = Words(
+    "Adress och boarea räcker. Ju mer du fyller i, desto närmare kommer värdet. Svaret "
+    "bygger på {count} försäljningar från {first} till {last}.",
+    "Address and living area are enough. The more you fill in, the closer the value "
+    "gets. The answer rests on {count} sales from {first} to {last}.",
+)
+PRICE_LEVEL = Words(
+    "Prisnivån i Stockholm, kronor per kvadratmeter",
+    "The price level in Stockholm, kronor per square metre",
+)
+INDEX_SOURCE = Words(
+    "prisindexet i den publicerade ögonblicksbilden",
+    "the price index of the published snapshot",
+)
+LEVEL = Words("Prisnivå", "Price level")
+COMING = Words("Räknar fram resten …", "Working out the rest …")
+NEWER = Words(
+    "Nyare uppgifter har publicerats sedan den här värderingen gjordes. Värdera igen "
+    "för att se varför, över tid och tänk om.",
+    "Newer data were published since this valuation was made. Value again to see the "
+    "reasons, the value through time and what would change it.",
+)
+NO_NEWS = Words(
+    "Nyare uppgifter finns men kunde inte läsas, så sidan visar de tidigare. {reason}",
+    "There are newer data that could not be read, so the page shows the former ones. "
+    "{reason}",
+)
+CANNOT_VALUE = Words(
+    "Bostaden kunde inte värderas just nu. {reason}",
+    "The home could not be valued just now. {reason}",
+)
 
 
 class ResultTop(pn.custom.JSComponent):
@@ -71,182 +114,299 @@ class ResultTop(pn.custom.JSComponent):
 
 
 class ValuationPage(pn.viewable.Viewer):
-    """Form and result, side by side where there is room."""
+    """Form and answer, side by side where there is room."""
 
-    def __init__(self, store: ValuationStore, models: list[str]) -> None:
+    def __init__(self, settings: Settings, language: Language) -> None:
         super().__init__()
-        self.store = store
-        self._address = _address_field(city(store.valuer))
-        self._fields = _fields(store, city(store.valuer), models)
-        self._button = pmui.Button(
-            label="Värdera",
-            variant="contained",
-            size="large",
-            sizing_mode="stretch_width",
-            margin=(10, 10, 10, 10),
+        self._settings = settings
+        self._language: Language = language
+        self._valuers = valuers(settings)
+        self._models = registered_models(settings)
+        self._borrowed: Borrowed | None = None
+        self._turn = 0
+        self._document = pn.state.curdoc
+        with self._valuers.borrow() as borrowed:
+            facts = borrowed.city
+        self.form = ValuationForm(self._valuers, facts.agencies, self._models, language)
+        self.form.param.watch(self._ask, "asked")
+        self._notice = pmui.Column(sizing_mode="stretch_width", margin=0)
+        self._introduction = pmui.Column(
+            _introduction(facts, language), sizing_mode="stretch_width", margin=0
         )
-        self._button.on_click(self._value)
-        self._problems = pn.pane.HTML(
-            "",
-            stylesheets=[PROBLEMS_CSS],
-            visible=False,
-            sizing_mode="stretch_width",
-            margin=(5, 10),
-        )
-        self._suggestions = pmui.FlexBox(visible=False, margin=(0, 8, 10, 8), gap="4px")
-        self._result = shell.content(city_html(city(store.valuer)))
-        self._result_top = ResultTop(height=0, margin=0)
-        store.param.watch(self._show_valuation, "valuation")
-        store.param.watch(self._show_problems, "problems")
-        store.param.watch(self._show_suggestions, "suggestions")
+        self._answer = pmui.Column(sizing_mode="stretch_width", margin=0)
+        self._sections = pmui.Column(sizing_mode="stretch_width", margin=0)
+        self._coming = _coming(language)
+        self._top = ResultTop(height=0, margin=0)
 
-    def __panel__(self) -> pn.viewable.Viewable:
+    def __panel__(self) -> Viewable:
         """Lay the page out."""
+        language = self._language
+        return pmui.Tabs(
+            (VALUE_TAB.to(language), self._one_home()),
+            (FILE_TAB.to(language), batch_section(self._settings, language)),
+            sizing_mode="stretch_width",
+            margin=0,
+            sx={"& > .MuiBox-root": {"paddingTop": "18px"}},
+        )
+
+    def _one_home(self) -> Viewable:
         return pmui.Grid(
-            pmui.Grid(self._form(), size={"xs": 12, "md": 4.4, "lg": 4}),
+            pmui.Grid(self.form, size={"xs": 12, "md": 4.4, "lg": 4}),
             pmui.Grid(
-                self._result_top, self._result, size={"xs": 12, "md": 7.6, "lg": 8}
+                self._top,
+                self._notice,
+                self._introduction,
+                self._answer,
+                self._sections,
+                self._coming,
+                size={"xs": 12, "md": 7.6, "lg": 8},
             ),
             container=True,
             spacing=3,
             sizing_mode="stretch_width",
         )
 
-    def _form(self) -> pn.viewable.Viewable:
-        fields = self._fields
-        rows = [
-            ("living_area_m2", "rooms"),
-            ("floor", "construction_year"),
-            ("fee_sek_per_month",),
-            ("operating_cost_sek_per_month",),
-            ("agency",),
-            ("date",),
-            ("model",),
-        ]
-        return pmui.Paper(
-            self._address,
-            self._suggestions,
-            *(
-                pmui.Row(*(fields[name] for name in row), sizing_mode="stretch_width")
-                for row in rows
-            ),
-            self._problems,
-            self._button,
-            elevation=0,
-            sizing_mode="stretch_width",
-            sx={"border": "1px solid", "borderColor": "divider", "padding": "14px"},
-            margin=0,
-        )
+    def open_link(self, fields: dict[str, str]) -> None:
+        """Fill in the form of a link, and value it at once."""
+        self.form.fill_from_link(fields)
+        pn.state.onload(self._ask)
 
-    async def _value(self, *_: object) -> None:
-        # what is typed is in value_input; value lags until a suggestion is picked
-        self.store.form.address = self._address.value_input
-        outcome = asyncio.ensure_future(asyncio.to_thread(self.store.outcome))
-        await asyncio.wait({outcome}, timeout=LOADING_AFTER_S)
-        if not outcome.done():
-            await self._load_until(outcome)
-        self.store.param.update(**outcome.result())
+    def close(self) -> None:
+        """Give back what is borrowed, when the visitor leaves."""
+        self._turn += 1
+        self._keep(None)
 
-    async def _load_until(self, outcome: asyncio.Future[dict[str, Any]]) -> None:
-        self._button.loading = True
+    def _ask(self, *_: object) -> None:
+        pn.state.execute(self._value)
+
+    async def _value(self) -> None:
+        self._turn += 1
+        turn = self._turn
         try:
-            await asyncio.wait({outcome})
+            asked = self.form.read().asked()
+        except InvalidRequestError as error:
+            self.form.show_suggestions([])
+            self.form.show_problems(problem_texts(error, self._language))
+            return
+        work = asyncio.ensure_future(asyncio.to_thread(self._valued, asked))
+        await asyncio.wait({work}, timeout=LOADING_AFTER_S)
+        if not work.done():
+            await self._load_until(work)
+        try:
+            borrowed, valuation = work.result()
+        except SlutprisError as error:
+            self._show_refusal(error)
+            return
+        if turn != self._turn:
+            borrowed.close()
+            return
+        self._keep(borrowed)
+        await self._show(turn, borrowed, asked, valuation)
+
+    def _valued(self, asked: Asked) -> tuple[Borrowed, Valuation]:
+        """Value the home by what is borrowed for all that is shown of it."""
+        borrowed = self._valuers.borrow(self._recalled)
+        try:
+            return borrowed, borrowed.valuer.value(asked.request)
+        except SlutprisError:
+            borrowed.close()
+            raise
+
+    async def _load_until(self, work: asyncio.Future[Any]) -> None:
+        self.form.button.loading = True
+        try:
+            await asyncio.wait({work})
             await asyncio.sleep(LOADING_AT_LEAST_S)
         finally:
-            self._button.loading = False
+            self.form.button.loading = False
 
-    def _show_valuation(self, *_: object) -> None:
-        store = self.store
-        if store.valuation is not None:
-            self._result.object = result_html(store.valuation, store.valuer)
-            self._result_top.results += 1
+    def _show_refusal(self, error: SlutprisError) -> None:
+        language = self._language
+        if isinstance(error, AddressNotFoundError):
+            text = NOT_FOUND.to(language).format(given=shortened(error.address))
+            self.form.show_problems({"address": text})
+            self.form.show_suggestions(error.suggestions)
+            return
+        text = CANNOT_VALUE.to(language).format(reason=error)
+        self.form.show_suggestions([])
+        self.form.show_problems({"model": text})
 
-    def _show_problems(self, *_: object) -> None:
-        problems = self.store.problems
-        items = "".join(f"<li>{escape(text)}</li>" for text in problems.values())
-        self._problems.param.update(
-            object=f'<ul role="alert">{items}</ul>', visible=bool(problems)
-        )
-        self._address.error_state = bool({"address", "street_number"} & set(problems))
-        for name, field in self._fields.items():
-            field.error_state = name in problems
+    async def _show(
+        self, turn: int, borrowed: Borrowed, asked: Asked, valuation: Valuation
+    ) -> None:
+        language = self._language
+        self.form.show_problems({})
+        self.form.show_suggestions([])
+        self._say_whether_new()
+        models = shell.content("")
+        listed = shell.content("")
+        for pane in (models, listed):
+            pane.stylesheets = [*pane.stylesheets, ANSWER_CSS]
+        answer = shell.content(answer_html(valuation, borrowed.city, language))
+        answer.stylesheets = [*answer.stylesheets, ANSWER_CSS]
+        answers = [
+            ModelAnswer(name, valuation if name == valuation.model else None)
+            for name in self._models
+        ]
+        models.object = models_html(answers, valuation.model, language)
+        self._introduction.visible = False
+        self._answer.objects = [answer, copy_link(language), listed, models]
+        self._sections.objects = []
+        self._coming.visible = True
+        self._top.results += 1
+        if pn.state.location is not None:
+            fields = self.form.form.link_fields()
+            pn.state.location.search = write_link(fields, language)
+        await self._fill_models(turn, borrowed.valuer, asked, answers, models)
+        await self._fill_listed(turn, borrowed.valuer, asked, valuation, listed)
+        await self._fill_sections(turn, borrowed, valuation)
 
-    def _show_suggestions(self, *_: object) -> None:
-        names = self.store.suggestions
-        self._suggestions.param.update(
-            objects=list(self._suggestion_buttons(names)), visible=bool(names)
-        )
+    async def _fill_models(
+        self,
+        turn: int,
+        valuer: Valuer,
+        asked: Asked,
+        answers: list[ModelAnswer],
+        pane: pn.pane.HTML,
+    ) -> None:
+        """Ask the other models, and show each as it answers."""
+        shown = asked.request.model
+        for position, each in enumerate(answers):
+            if each.name == shown or turn != self._turn:
+                continue
+            request = asked.request.model_copy(update={"model": each.name})
+            try:
+                other = await asyncio.to_thread(valuer.value, request)
+                answers[position] = replace(each, valuation=other)
+            except SlutprisError as error:
+                answers[position] = replace(each, problem=str(error))
+            pane.object = models_html(answers, shown, self._language)
 
-    def _suggestion_buttons(self, names: Iterable[str]) -> Iterable[pmui.Button]:
-        for name in names:
-            button = pmui.Button(label=name, size="small", variant="outlined", margin=3)
-            button.on_click(lambda _, name=name: self._take(name))
-            yield button
+    async def _fill_listed(
+        self,
+        turn: int,
+        valuer: Valuer,
+        asked: Asked,
+        before: Valuation,
+        pane: pn.pane.HTML,
+    ) -> None:
+        """Show the value once listed beside the one before, where a price is given."""
+        listed = asked.listed
+        if listed is None or listed.list_price_sek is None or turn != self._turn:
+            return
+        price_sek, language = listed.list_price_sek, self._language
+        pane.object = listed_html(before, None, price_sek, language)
+        try:
+            value = await asyncio.to_thread(valuer.value, listed)
+        except SlutprisError:
+            model = registered_name(listed.model, "listed")
+            pane.object = no_listed_model_html(model, price_sek, language)
+            return
+        pane.object = listed_html(before, value, price_sek, language)
 
-    def _take(self, address: str) -> None:
-        self._address.value = address
-        self.store.param.update(suggestions=[], problems={})
+    async def _fill_sections(
+        self, turn: int, borrowed: Borrowed, valuation: Valuation
+    ) -> None:
+        """Add what else there is to say, a section at a time, the first ones first."""
+        for make in _sections(self._settings, self._language):
+            if turn != self._turn:
+                return
+            try:
+                made = await asyncio.to_thread(make, valuation, borrowed.valuer)
+            except SlutprisError as error:
+                made = shell.notice(str(error))
+            if turn != self._turn:
+                return
+            self._sections.append(made)
+        source = source_html(valuation, borrowed.city, self._language)
+        self._sections.append(shell.content(source))
+        self._coming.visible = False
+
+    def _say_whether_new(self) -> None:
+        problem = self._valuers.problem
+        text = NO_NEWS.to(self._language).format(reason=problem)
+        self._notice.objects = [shell.notice(text)] if problem else []
+
+    def _keep(self, borrowed: Borrowed | None) -> None:
+        former, self._borrowed = self._borrowed, borrowed
+        if former is not None:
+            former.close()
+
+    def _recalled(self) -> None:
+        """Give the valuer back when it must be forgotten; from another thread."""
+        if self._document is None:
+            self._let_go()
+        else:
+            self._document.add_next_tick_callback(self._let_go)
+
+    def _let_go(self) -> None:
+        self._turn += 1
+        self._coming.visible = False
+        self._sections.objects = [shell.notice(NEWER.to(self._language))]
+        self._keep(None)
 
 
-WIDE: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width"}
+def _sections(
+    settings: Settings, language: Language
+) -> list[Callable[[Valuation, Valuer], Viewable]]:
+    """Give what is shown below the answer, from the top down."""
+    del settings
+    return [
+        partial(section, language=language)
+        for section in (why_section, time_section, what_if_section)
+    ]
 
 
-def _address_field(facts: City) -> pmui.AutocompleteInput:
-    """Make the one field that is not bound: an unlisted address has no value."""
-    return pmui.AutocompleteInput(
-        label="Adress",
-        placeholder="Sveavägen 98",
-        options=facts.addresses,
-        restrict=False,
-        lazy_search=True,
-        case_sensitive=False,
-        min_characters=3,
-        **WIDE,
+def _introduction(facts: City, language: Language) -> Viewable:
+    """Show the city before the first valuation: the price level through the years."""
+    dates = [day for day, _ in facts.index]
+    levels = [level for _, level in facts.index]
+    chart = time_chart(
+        Line(LEVEL.to(language), dates, levels),
+        title=PRICE_LEVEL.to(language),
+        language=language,
+        write=theme.sek,
+        height=250,
+        from_zero=True,
+    )
+    lede = INTRODUCTION.to(language).format(
+        count=theme.number(facts.sale_count),
+        first=theme.month(facts.first_sale, language),
+        last=theme.month(facts.last_sale, language),
+    )
+    return shell.chart_card(
+        WHAT_IS_IT_WORTH.to(language),
+        chart,
+        language=language,
+        lede=f"{lede} {PRICE_LEVEL.to(language)}:",
+        source=INDEX_SOURCE.to(language),
     )
 
 
-def _fields(
-    store: ValuationStore, facts: City, models: list[str]
-) -> dict[str, pmui.TextInput | pmui.Select | pmui.DatePicker]:
-    """Make a field for each other parameter of the form, bound to it."""
-    form = store.form
-    return {
-        name: pmui.TextInput.from_param(form.param[name], label=label, **WIDE)
-        for name, label in LABELS.items()
-    } | {
-        "agency": pmui.Select.from_param(
-            form.param.agency,
-            label="Mäklare",
-            options={"Vet inte": ""} | {name: name for name in facts.agencies},
-            **WIDE,
-        ),
-        "date": pmui.DatePicker.from_param(
-            form.param.date,
-            label="Värderingsdatum",
-            width=None,  # the widget's own would hold it at 300
-            sx={"& .MuiIconButton-root": {"color": "text.secondary"}},
-            **WIDE,
-        ),
-        "model": pmui.Select.from_param(
-            form.param.model,
-            label="Modell",
-            options={MODEL_NAMES[name]: name for name in models},
-            **WIDE,
-        ),
-    }
+def _coming(language: Language) -> Viewable:
+    pane = shell.content(
+        '<section class="card" role="status">'
+        f'<p class="muted">{COMING.to(language)}</p>'
+        '<p class="skeleton" style="margin-top: 14px"></p>'
+        '<p class="skeleton" style="margin-top: 10px; width: 70%"></p></section>',
+        visible=False,
+    )
+    pane.stylesheets = [*pane.stylesheets, ANSWER_CSS]
+    return pane
 
 
 def valuation_page() -> pmui.Page:
     """Make the page, or say what to run when there is nothing to show yet."""
-    settings = Settings()
+    language = shell.shown_language()
     try:
-        store = ValuationStore(warm_valuer(settings))
-        main: pn.viewable.Viewable = ValuationPage(
-            store, registered_models(settings)
-        ).__panel__()
+        page = ValuationPage(Settings(), language)
     except SlutprisError as error:
-        main = shell.nothing_yet(str(error))
-    return shell.page("valuation", main)
+        nothing = shell.nothing_yet(str(error), language)
+        return shell.page("valuation", nothing, language=language)
+    pn.state.on_session_destroyed(lambda _: page.close())
+    if fields := read_link(pn.state.session_args or {}):
+        page.open_link(fields)
+    return shell.page("valuation", page.__panel__(), language=language)
 
 
 if pn.state.served:

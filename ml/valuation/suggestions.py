@@ -71,7 +71,9 @@ _TABLES_SQL = f"""
         {_name_key("known.street")} as name_key,
         known.number,
         lower(known.letter) as letter,
-        any_value(known.street || ' ' || known.number || known.letter) as address,
+        any_value(
+            known.street || ' ' || known.number || upper(known.letter)
+        ) as address,
         any_value(
             coalesce(districts.district, places.district, known.district)
         ) as district,

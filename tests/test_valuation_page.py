@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tiny_market import PARAMETERS, publish_market, register_model
+
+from ml.valuation.boosted_model import BlendModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+    from warehouse.settings import Settings
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+HOME = "address=Sveav%C3%A4gen+11&living_area_m2=50&date=2024-06-15"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = publish_market(tmp_path_factory.mktemp("data"))
+    register_model(settings, tmp_path_factory.mktemp("model"))
+    blend = BlendModel(parameters=PARAMETERS)
+    register_model(settings, tmp_path_factory.mktemp("blend"), blend)
+    return settings
+
+
+def serve(data: Path) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pages = ["ml/dashboards/valuation.py", "ml/dashboards/monitoring.py"]
+    where = ["--address", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "panel", "serve", *pages, *where],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"SLUTPRIS_DATA": str(data), "SLUTPRIS_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"{address}/valuation", timeout=30).close()
+        except (urllib.error.URLError, ConnectionError):
+            assert process.poll() is None, "panel serve ended"
+            time.sleep(0.1)
+        else:
+            return process, address
+    process.kill()
+    raise AssertionError("panel serve did not answer")
+
+
+@pytest.fixture(scope="module")
+def site(settings: Settings) -> Iterator[str]:
+    """The address of the pages, served over the tiny market."""
+    process, address = serve(settings.data)
+    yield address
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of a real browser that remembers what it asked the network for."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"needs a browser at {CHROMIUM}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def fill(page: Page, address: str, living_area: str) -> None:
+    page.get_by_label("Adress").fill(address)
+    page.get_by_label("Boarea m²").fill(living_area)
+
+
+def expect_in_view(page: Page, selector: str) -> None:
+    from playwright.sync_api import expect
+
+    expect(page.locator(selector)).to_be_in_viewport(timeout=10_000)
+
+
+def click_value(page: Page) -> None:
+    page.get_by_role("button", name="Värdera", exact=True).click()
+
+
+def test_a_typo_is_mended_and_the_home_is_chosen_by_keyboard(
+    site: str, page: Page
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{site}/valuation")
+    page.get_by_text("Vad är lägenheten värd?").wait_for()
+    page.get_by_label("Adress").press_sequentially("sveavgen 11", delay=30)
+    page.get_by_role("option", name="Sveavägen 11").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.get_by_text("BRF Sveavägen").wait_for()
+    assert page.get_by_label("Adress").input_value() == "Sveavägen 11"
+    page.get_by_title("Det här är lägenheten").first.click()
+    page.get_by_text("Det här saknas och antas").wait_for()
+    area = page.get_by_label("Boarea m²")
+    assert float(area.input_value()) >= 30
+    area.press("Enter")
+    page.locator(".value").wait_for()
+    assert "address=Sveav" in page.url
+    elsewhere = [url for url in asked if not url.startswith((site, "data:", "blob:"))]
+    assert elsewhere == []
+
+
+def test_a_link_is_valued_at_once_by_every_model(site: str, page: Page) -> None:
+    page.goto(f"{site}/valuation?{HOME}&rooms=2")
+    # 50 m2 at the level of May 2024, 55 200 SEK
+    page.locator(".value").wait_for()
+    assert page.locator(".value").inner_text().startswith("2\u00a0")
+    assert page.get_by_label("Rum").input_value() == "2"
+    page.locator(".models li", has_text="Blandning").get_by_text("kr").first.wait_for()
+    page.get_by_text("Varför just det värdet").wait_for()
+
+
+def test_a_bad_link_names_its_mistakes_and_keeps_the_rest(
+    site: str, page: Page
+) -> None:
+    page.goto(f"{site}/valuation?{HOME}&rooms=25&model=oracle&lang=en")
+    alert = page.get_by_role("alert")
+    alert.get_by_text("Rooms must be 1–20, you wrote 25.").wait_for()
+    assert "There is no model “oracle”" in alert.inner_text()
+    page.get_by_label("Rooms").fill("2")
+    page.get_by_label("Model").click()
+    page.get_by_role("option", name="Blend").click()
+    page.get_by_role("button", name="Value", exact=True).click()
+    page.locator(".value").wait_for()
+    assert "model=blend" in page.url
+    assert "lang=en" in page.url
+
+
+def test_an_asking_price_without_its_model_is_told(site: str, page: Page) -> None:
+    page.goto(f"{site}/valuation?{HOME}&list_price_sek=2995000")
+    page.get_by_text("är inte registrerad (xgboost_listed)").wait_for()
+    assert page.locator(".value").count() == 1
+
+
+def test_a_refusal_gives_its_reason_and_no_value(site: str, page: Page) -> None:
+    page.goto(f"{site}/valuation?{HOME.replace('=50', '=700')}")
+    page.get_by_text("Boarean ligger utanför").wait_for()
+    assert page.locator(".value").count() == 0
+
+
+def test_a_visitor_s_mistake_is_named_and_can_be_mended(site: str, page: Page) -> None:
+    page.goto(f"{site}/valuation")
+    fill(page, "Qqqqgatan", "5")
+    click_value(page)
+    alert = page.get_by_role("alert")
+    alert.get_by_text("Boarea ska vara 10–800\u00a0m², du skrev 5.").wait_for()
+    page.get_by_label("Boarea m²").fill("50,5")
+    click_value(page)
+    alert.get_by_text("finns inte bland de kända").wait_for()
+    page.get_by_role("button", name="Hornsgatan", exact=True).click()
+    alert.wait_for(state="hidden")
+    click_value(page)
+    page.locator(".place").wait_for()
+    assert "Hornsgatan" in page.locator(".place").inner_text()
+
+
+def test_nothing_is_cut_off_on_a_narrow_phone(site: str, page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 780})
+    page.goto(f"{site}/valuation")
+    fill(page, "Sveavägen 11", "50")
+    click_value(page)
+    page.locator(".value").wait_for()
+    # the value lies below the form, so the page goes there by itself
+    expect_in_view(page, ".value")
+    too_wide = page.evaluate(
+        """() => {
+            const wide = [];
+            const walk = node => {
+                for (const child of node.children || []) {
+                    const box = child.getBoundingClientRect();
+                    if (box.width > 0 && box.right > 361) wide.push(child.className);
+                    if (child.shadowRoot) walk(child.shadowRoot);
+                    walk(child);
+                }
+            };
+            walk(document.body);
+            return wide;
+        }"""
+    )
+    assert too_wide == []
+
+
+def test_without_data_the_pages_say_what_to_run(tmp_path: Path, page: Page) -> None:
+    process, address = serve(tmp_path)
+    try:
+        for name in ("valuation", "monitoring"):
+            page.goto(f"{address}/{name}")
+            page.get_by_text("make demo").first.wait_for()
+    finally:
+        process.kill()
+        process.wait()
