@@ -10,6 +10,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bokeh.core.properties import value
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Span
 
 from ml.dashboards.charts import (
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from ml.dashboards.charts import Write
     from ml.valuation.words import Language
 
-ROOM_FOR_NUMBERS = 1.16
+ROOM_FOR_A_DIGIT = 0.033
+"""Of the axis, beside the longest bar; enough on a phone."""
 BAR_DAYS = 26
 
 
@@ -177,11 +179,13 @@ def _number(frame: figure, bars: Sequence[NumberedBar]) -> None:
         x_offset=6,
         text_baseline="middle",
         text_color=MUTED,
-        text_font=FONT,
+        text_font=value(FONT),
         text_font_size="12px",
     )
     highest = nice_ticks(0, max((bar.value for bar in bars), default=0))[-1]
-    frame.x_range.update(end=highest * ROOM_FOR_NUMBERS)
+    digit = highest * ROOM_FOR_A_DIGIT
+    ends = [bar.value + digit * len(bar.number) for bar in bars]
+    frame.x_range.update(end=max([highest, *ends]))
 
 
 def _rows(bars: Sequence[NumberedBar]) -> list[tuple[int, NumberedBar]]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ml.dashboards import shell, theme
 from ml.dashboards.flow_charts import NumberedBar, numbered_bars
-from ml.dashboards.flow_now import said
+from ml.dashboards.flow_now import said, subtitle
 from ml.valuation.reason_groups import FEATURE_NAMES
 from ml.valuation.words import Language, Words
 
@@ -61,6 +61,14 @@ LEDE = Words(
     "year before. The features that matter most to the model {model} are on top, with "
     "their share of how it moves values.",
 )
+CHART = Words(
+    "PSI · egenskapens vikt i modellen, den viktigaste överst",
+    "PSI · the feature's importance in the model, the most important on top",
+)
+LABEL = Words(
+    "{name}: PSI {psi} (slumpen når {chance}), vikt {weight}",
+    "{name}: PSI {psi} (chance reaches {chance}), importance {weight}",
+)
 LIMITS = Words(
     "PSI (population stability index) över tiondelar av årets värden. Streckade "
     "linjer: 0,1 en förskjutning, 0,25 en stor (Siddiqi 2006). Orange: över 0,1 och "
@@ -98,6 +106,7 @@ def drift_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
         return shell.card(DRIFT.to(language), said(drift_sentence(found, language)))
     return shell.card(
         DRIFT.to(language),
+        subtitle(CHART, language),
         *shell.chart_parts(
             _chart(found, language),
             language=language,
@@ -177,11 +186,10 @@ def _lede(found: Mapping[str, Any], language: Language) -> str:
 def _bar(each: Mapping[str, Any], language: Language) -> NumberedBar:
     name = feature_name(each["feature"], language)
     psi = theme.number(each["psi"], 2, language)
-    weight = theme.percent(each["importance_pct"], 1, language)
-    importance = COLUMNS["importance_pct"].to(language).removesuffix(" %").lower()
-    number = f"{psi} · {importance} {weight}"
+    weight = theme.percent(each["importance_pct"], 0, language)
+    number = f"{psi} · {weight}"
     chance = theme.number(each["chance_psi"], 2, language)
-    label = f"{name}: {number}, {COLUMNS['chance_psi'].to(language)} {chance}"
+    label = LABEL.to(language).format(name=name, psi=psi, weight=weight, chance=chance)
     return NumberedBar(name, each["psi"], number, label, is_marked=each["is_shift"])
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SHOWN_CRAWLS = 14
 SHOWN_RUNS = 10
 SHOWN_TESTS = 20
+PARAGRAPH = "max-width: 78ch; margin: 4px 0 10px"
 NIGHT_HOURS = 24
 """Runs that began so long before the newest ended are last night's."""
 
@@ -65,9 +66,9 @@ HEADS = {
     "state": Words("Läge", "State"),
     "why": Words("Varför den gränsen", "Why that limit"),
 }
-ON_TIME = Words("✓ I tid", "✓ On time")
-LATE = Words("! Sent", "! Late")
-NOT_KNOWN = Words("– Okänt", "– Unknown")
+ON_TIME = Words("✓\u00a0I\u00a0tid", "✓\u00a0On\u00a0time")
+LATE = Words("!\u00a0Sent", "!\u00a0Late")
+NOT_KNOWN = Words("–\u00a0Okänt", "–\u00a0Unknown")
 ONE_DAY = Words("1 dygn", "1 day")
 DAYS = Words("{n} dygn", "{n} days")
 HOURS = Words("{n} tim", "{n} h")
@@ -239,9 +240,12 @@ def freshness_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
         for each in freshness(flow)
     ]
     frame = pd.DataFrame(rows).rename(columns=_heads(HEADS, language))
+    numbers = [HEADS[name].to(language) for name in ("when", "age", "limit")]
     lede = FRESHNESS_LEDE.to(language).format(time=SWEDISH_TIME.to(language))
     return shell.card(
-        FRESHNESS.to(language), shell.content(shell.table_html(frame)), lede=lede
+        FRESHNESS.to(language),
+        shell.content(shell.table_html(frame, right=numbers)),
+        lede=lede,
     )
 
 
@@ -364,7 +368,7 @@ def missing_card(title: Words, table: str, language: Language) -> pn.viewable.Vi
 def said(text: str, *, is_small: bool = False) -> pn.pane.HTML:
     """Show a paragraph of text, or a remark on what is above it."""
     look = "small muted" if is_small else None
-    return shell.content(element("p", text, style="max-width: 78ch", class_=look))
+    return shell.content(element("p", text, style=PARAGRAPH, class_=look))
 
 
 def folded(words: Words, table: pd.DataFrame, language: Language) -> pn.pane.HTML:

@@ -91,6 +91,10 @@ MISSING_LEDE = Words(
     "Share of the sales of {year} whose source lacks the value. What the models need "
     "is replaced by a guess (imputed), and flagged.",
 )
+MISSING_OR_IMPUTED = Words(
+    "Saknas / imputerat, procent av försäljningarna",
+    "Missing / imputed, percent of sales",
+)
 NEVER_MISSING = Words("Saknas aldrig: {names}.", "Never missing: {names}.")
 MISSING_CHART = Words(
     "Saknas {year}, procent av försäljningarna", "Missing in {year}, percent of sales"
@@ -233,6 +237,7 @@ def missing_values_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
     title = MISSING_CHART.to(language).format(year=year)
     return shell.card(
         MISSING_TITLE.to(language),
+        subtitle(MISSING_OR_IMPUTED, language),
         *shell.chart_parts(
             numbered_bars(
                 [_missing_bar(row, language) for row in records(lacking)],
@@ -424,14 +429,14 @@ def _rule_table(
 def _missing_bar(row: Mapping[str, Any], language: Language) -> NumberedBar:
     name = named(COLUMNS, row["column_name"], language)
     missing = theme.percent(row["missing_pct"], 1, language)
-    imputed = (
-        NOT_IMPUTED.to(language)
-        if pd.isna(row["imputed_pct"])
-        else f"{IMPUTED.to(language).lower()} "
-        f"{theme.percent(row['imputed_pct'], 1, language)}"
-    )
-    number = missing if pd.isna(row["imputed_pct"]) else f"{missing}, {imputed}"
-    label = f"{name}: {MISSING.to(language).lower()} {missing}, {imputed}"
+    label = f"{name}: {MISSING.to(language).lower()} {missing}"
+    number = missing
+    if pd.isna(row["imputed_pct"]):
+        label += f", {NOT_IMPUTED.to(language)}"
+    else:
+        imputed = theme.percent(row["imputed_pct"], 1, language)
+        number += f" / {imputed}"
+        label += f", {IMPUTED.to(language).lower()} {imputed}"
     return NumberedBar(name, float(row["missing_pct"]), number, label)
 
 
