@@ -7,7 +7,6 @@ prices (``ml.valuation.scenario``).
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import math
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from ml.dashboards.charts import (
     nice_ticks,
     time_chart,
 )
+from ml.dashboards.later import Later
 from ml.valuation.scenario import (
     CAUSES,
     FIGURES,
@@ -48,10 +48,9 @@ from ml.valuation.value_over_time import (
     value_over_time,
 )
 from ml.valuation.words import Language, Words
-from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from panel.viewable import Viewable
 
@@ -61,6 +60,8 @@ if TYPE_CHECKING:
 
 NEAREST_SEK = 10_000
 HORIZONS = (12, 24, 36)
+CHOICE_WIDTH = 92
+"""Of a button among others, in CSS pixels."""
 NINE_OF_TEN = 1.645
 """Standard deviations on each side that hold nine of ten, were errors normal."""
 
@@ -246,75 +247,51 @@ def time_section(
     valuation: Valuation, valuer: Valuer, language: Language = "sv"
 ) -> Viewable:
     """Show the value through the years, the other days, and the scenario ahead."""
-    view = TimeView(valuation, valuer, language)
+    years_back = _choice(
+        YEARS_BACK,
+        {
+            YEARS.to(language).format(years=months // 12): months
+            for months in (MONTHS_BACK, MOST_MONTHS_BACK)
+        },
+        language,
+    )
+    chart = Later(
+        lambda: _known(valuation, valuer, years_back.value),
+        lambda known: _chart_view(valuation, *known, language),
+        _skeleton(language),
+    )
+    years_back.param.watch(chart.load, "value")
+    questions = Later(
+        lambda: differences_of(valuer, valuation),
+        lambda found: _styled(questions_html(found, language)),
+        _skeleton(language, "low"),
+    )
     return pmui.Column(
+        shell.card(TITLE.to(language), years_back, chart.view, lede=LEDE.to(language)),
         shell.card(
-            TITLE.to(language),
-            view.years_back,
-            pn.Column(view.shown, sizing_mode="stretch_width", margin=0),
-            lede=LEDE.to(language),
-        ),
-        shell.card(
-            QUESTIONS.to(language),
-            pn.Column(view.questions, sizing_mode="stretch_width", margin=0),
-            lede=QUESTIONS_LEDE.to(language),
+            QUESTIONS.to(language), questions.view, lede=QUESTIONS_LEDE.to(language)
         ),
         sizing_mode="stretch_width",
         margin=0,
     )
 
 
-class TimeView:
-    """The chart of past and scenario, its sliders, and the other days' table.
+def _known(
+    valuation: Valuation, valuer: Valuer, months_back: int
+) -> tuple[Past, ScenarioModel]:
+    request = valuation.request
+    curve = value_over_time(valuer, request, days_back(request.date, months_back))
+    first = curve["date"].min() if len(curve) else request.date
+    sales = [s for s in own_sales(valuer, valuation) if s.sold_date >= first]
+    return Past(curve, sales), scenario_model(valuer.connection(), request.date)
 
-    What takes long is done in a thread, after the page is shown.
-    """
 
-    def __init__(
-        self, valuation: Valuation, valuer: Valuer, language: Language
-    ) -> None:
-        self.valuation, self.valuer, self.language = valuation, valuer, language
-        self.years_back = _choice(
-            YEARS_BACK,
-            {
-                YEARS.to(language).format(years=months // 12): months
-                for months in (MONTHS_BACK, MOST_MONTHS_BACK)
-            },
-            language,
-        )
-        self.shown = pn.bind(self._shown, self.years_back)
-        self.questions = pn.bind(self._questions)
-
-    async def _questions(self) -> AsyncGenerator[Viewable]:
-        yield _skeleton(self.language, "low")
-        try:
-            found = await asyncio.to_thread(differences_of, self.valuer, self.valuation)
-        except SlutprisError as error:
-            yield shell.notice(str(error))
-        else:
-            yield _styled(questions_html(found, self.language))
-
-    async def _shown(self, months_back: int) -> AsyncGenerator[Viewable]:
-        yield _skeleton(self.language)
-        try:
-            past, model = await asyncio.to_thread(self._known, months_back)
-        except SlutprisError as error:
-            yield shell.notice(str(error))
-            return
-        if past.curve.empty:
-            yield shell.notice(NO_HISTORY.to(self.language))
-            return
-        yield TimeChart(self.valuation, past, model, self.language).view()
-
-    def _known(self, months_back: int) -> tuple[Past, ScenarioModel]:
-        request = self.valuation.request
-        curve = value_over_time(
-            self.valuer, request, days_back(request.date, months_back)
-        )
-        sales = own_sales(self.valuer, self.valuation)
-        model = scenario_model(self.valuer.connection(), request.date)
-        first = curve["date"].min() if len(curve) else request.date
-        return Past(curve, [each for each in sales if each.sold_date >= first]), model
+def _chart_view(
+    valuation: Valuation, past: Past, model: ScenarioModel, language: Language
+) -> Viewable:
+    if past.curve.empty:
+        return shell.notice(NO_HISTORY.to(language))
+    return TimeChart(valuation, past, model, language).view()
 
 
 class TimeChart:
@@ -464,6 +441,13 @@ class TimeChart:
 
     def _redraw(self, *_: object) -> None:
         """Move the scenario's line, band and axes; the past stays where it is."""
+        # In one message: each by itself, the browser would draw it all several times.
+        with pn.io.hold():
+            self._move()
+            self._fit_axes()
+            self._say_outcome()
+
+    def _move(self) -> None:
         self._ahead = self._scenario()
         months, figure = self._ahead.months, self._chart.figure
         drawn = [each for each in figure.renderers if isinstance(each, GlyphRenderer)]
@@ -483,8 +467,6 @@ class TimeChart:
                 for date, value in zip(months["date"], months["value_sek"], strict=True)
             ],
         }
-        self._fit_axes()
-        self._say_outcome()
 
     def _fit_axes(self) -> None:
         figure, curve, months = self._chart.figure, self.past.curve, self._ahead.months
@@ -690,6 +672,7 @@ def _choice(words: Words, options: dict[str, int], language: Language) -> Any:  
         value=next(iter(options.values())),
         size="small",
         sx={"& .MuiToggleButton-root": {"whiteSpace": "nowrap"}},
+        width=CHOICE_WIDTH * len(options),
         margin=(4, 0, 12, 0),
     )
 

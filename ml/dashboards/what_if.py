@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import panel as pn
 import panel_material_ui as pmui
 
 from ml.dashboards import shell, theme
+from ml.dashboards.later import Later
 from ml.valuation.request import InvalidRequestError, allowed_range
 from ml.valuation.what_if import (
     Changes,
@@ -29,8 +29,7 @@ from ml.valuation.words import Language, Words
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
+    import panel as pn
     from panel.viewable import Viewable
 
     from ml.valuation.valuation import Valuation
@@ -142,27 +141,18 @@ def what_if_section(
 ) -> Viewable:
     """Show what some changes do, and a form for one's own."""
     form = WhatIfForm(valuation, valuer, language)
-    steps = pn.bind(_steps, pn.rx((valuation, valuer, language)))
+    waiting = f'<div class="skeleton" role="status">{LOADING.to(language)}</div>'
+    steps = Later(
+        lambda: ready_answers(valuer, valuation.request),
+        lambda answers: _styled(steps_html(valuation, answers, language)),
+        _styled(waiting),
+    )
     return shell.card(
         TITLE.to(language),
-        pn.Column(steps, sizing_mode="stretch_width", margin=0),
+        steps.view,
         form.view(),
         lede=LEDE.to(language),
     )
-
-
-async def _steps(
-    asked: tuple[Valuation, Valuer, Language],
-) -> AsyncGenerator[Viewable]:
-    valuation, valuer, language = asked
-    words = LOADING.to(language)
-    yield _styled(f'<div class="skeleton" role="status">{words}</div>')
-    try:
-        answers = await asyncio.to_thread(ready_answers, valuer, valuation.request)
-    except SlutprisError as error:
-        yield shell.notice(str(error))
-    else:
-        yield _styled(steps_html(valuation, answers, language))
 
 
 class WhatIfForm:

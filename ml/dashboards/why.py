@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SHOWN_SALES = 12
 """Rows of the table; the file has them all."""
-MAP_RADII_M = (400, 700, 1200, 2000, 3500)
+MAP_RADII_M = (250, 400, 550, 800, 1200, 2000, 3500)
 SMALLEST_SPOT, LARGEST_SPOT = 7, 24
 
 REASONS = Words("Varför just det värdet", "Why this value")
