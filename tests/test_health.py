@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,6 @@ from ml.valuation.kept_reports import (
     read_scored,
 )
 from ml.valuation.latest_sales import latest_sales
-from warehouse.serving import open_snapshot
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -180,8 +180,7 @@ def test_a_share_of_nothing_is_no_number() -> None:
 def test_districts_lie_in_the_middle_of_their_sales(
     market: Settings, backtested: Backtested
 ) -> None:
-    with open_snapshot(market.serving_dir) as snapshot:
-        places = health.district_places(snapshot.connection, backtested)
+    places = health.district_places(backtested, market.serving_dir, "tiny")
     assert places["Vasastan"].name == "Vasastan"
     assert places["Vasastan"].latitude == pytest.approx(59.345, abs=0.001)
     assert places["Södermalm"].longitude == pytest.approx(18.063, abs=0.011)
@@ -192,6 +191,17 @@ def test_districts_lie_in_the_middle_of_their_sales(
 
 def test_readers_of_one_report_share_what_was_read(market: Settings) -> None:
     assert read_backtest(market.reports_dir) is read_backtest(market.reports_dir)
+
+
+def test_figures_are_computed_once_for_all_who_ask(backtested: Backtested) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        asked = [
+            pool.submit(health.by_segment, backtested, "blend", "building_age")
+            for _ in range(8)
+        ]
+    first = asked[0].result()
+    assert all(each.result() is first for each in asked)
+    assert health.by_segment(backtested, "xgboost", "building_age") is not first
 
 
 def test_a_newer_report_is_read_anew(copied: Settings) -> None:

@@ -10,11 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from bokeh.models import BoxAnnotation, Span
+from bokeh.models import BoxAnnotation, Range1d, Span
 
 from ml.dashboards import shell, theme
-from ml.dashboards.charts import Band, Line, Points, interval_rows, time_chart
+from ml.dashboards.charts import (
+    Band,
+    Chart,
+    Line,
+    Points,
+    interval_rows,
+    time_chart,
+)
 from ml.dashboards.health_words import (
+    CLASS,
     class_name,
     interval_text,
     model_name,
@@ -32,7 +40,6 @@ if TYPE_CHECKING:
 
     import panel as pn
 
-    from ml.dashboards.charts import Chart
     from ml.valuation.health import ClassCoverage, DistrictPlace, SegmentHealth
     from ml.valuation.kept_reports import Backtested
     from ml.valuation.words import Language
@@ -91,6 +98,7 @@ VERDICTS = {
 SEGMENT_TITLES = {
     "price_decile": Words("Fel efter pris", "Error by price"),
     "size": Words("Fel efter boarea", "Error by living area"),
+    "building_age": Words("Fel efter husets ålder", "Error by age of the building"),
     "district": Words("Fel efter stadsdel", "Error by district"),
 }
 SEGMENT_LEDES = {
@@ -105,6 +113,10 @@ SEGMENT_LEDES = {
         "Snedhet per boarea i kvadratmeter, med 95 %-intervall.",
         "Bias by living area in square metres, with its 95% interval.",
     ),
+    "building_age": Words(
+        "Snedhet per husets ålder i år, med 95 %-intervall.",
+        "Bias by the building's age in years, with its 95% interval.",
+    ),
     "district": Words(
         "Färgen visar snedheten: blått värderas för lågt, rött för högt, grönt inom "
         "±2 %. Ytan visar antalet försäljningar. Stadsdelar med färre än {fewest} "
@@ -117,12 +129,14 @@ SEGMENT_LEDES = {
 SEGMENT_NAMES = {
     "price_decile": Words("Prisdecil", "Tenth of prices"),
     "size": Words("Boarea, m²", "Living area, m²"),
+    "building_age": Words("Ålder, år", "Age, years"),
     "district": Words("Stadsdel", "District"),
 }
 TOO_FEW = Words(
     "Ingen grupp har så många som {fewest} försäljningar.",
     "No group has as many as {fewest} sales.",
 )
+UNKNOWN = Words("okänt", "unknown")
 SMALL_BIAS_PCT = 2.0
 
 
@@ -165,7 +179,7 @@ def _error_chart(
     dates = [each.month for each in months]
     median = [each.mdape_pct.figure for each in months]
     mean = [each.mape_pct.figure for each in months]
-    return time_chart(
+    chart = time_chart(
         _band(INTERVAL.to(language), months, "mdape_pct"),
         Line(MEAN_ERROR.to(language), dates, mean, theme.AMBER, is_dashed=True),
         Line(MEDIAN_ERROR.to(language), dates, median),
@@ -176,6 +190,7 @@ def _error_chart(
         height=260,
         from_zero=True,
     )
+    return Chart(chart.figure, chart.legend[:-1])
 
 
 def _bias_chart(
@@ -199,7 +214,7 @@ def _bias_chart(
     chart.figure.add_layout(
         Span(location=0, dimension="width", line_color=theme.MUTED, line_width=1)
     )
-    return chart
+    return Chart(chart.figure, chart.legend[:-1])
 
 
 def _band(
@@ -229,7 +244,7 @@ def _dots(
         f"{theme.month(each.month, language)}: "
         f"{percent_text(value, 1, language)} "
         f"({interval_text(getattr(each, key), language)}), "
-        + SALES.to(language).format(n=each.n)
+        + SALES.to(language).format(n=theme.number(each.n, 0, language))
         for each, value in zip(months, values, strict=True)
     ]
     dates = [each.month for each in months]
@@ -239,23 +254,26 @@ def _dots(
 def coverage_card(
     backtested: Backtested, model: str, language: Language
 ) -> pn.viewable.Viewable:
-    """Show how often prices fell in the range, by confidence class."""
+    """Show how often prices fell in the range, by confidence class.
+
+    Classes of very few sales stand in the table alone: their intervals say nothing.
+    """
     title = COVERAGE_TITLE.to(language)
     whole = health.coverage_of_all(backtested, model)
     if whole is None:
         name = model_name(model, language)
         return shell.card(title, lede=NO_RANGES.to(language).format(model=name))
     classes = health.coverage(backtested, model)
-    names = [COVERAGE_ALL.to(language)]
-    names += [class_name(each.label, language) for each in classes]
-    rows = [whole, *classes]
+    rows = {COVERAGE_ALL.to(language): whole}
+    rows |= {class_name(each.label, language): each for each in classes}
+    drawn = {name: row for name, row in rows.items() if row.n >= health.FEWEST_SHOWN}
     return shell.chart_card(
         title,
-        _coverage_chart(names, rows, title, language),
+        _coverage_chart(drawn or rows, title, language),
         language=language,
         lede=COVERAGE_LEDE.to(language).format(verdict=_verdict(whole, language)),
         source=source_of(backtested, language),
-        table=_coverage_table(names, rows, language),
+        table=_coverage_table(rows, language),
         file_name=f"coverage-{model}",
     )
 
@@ -269,51 +287,55 @@ def _verdict(whole: ClassCoverage, language: Language) -> str:
 
 
 def _coverage_chart(
-    names: Sequence[str], rows: Sequence[ClassCoverage], title: str, language: Language
+    rows: Mapping[str, ClassCoverage], title: str, language: Language
 ) -> Chart:
-    write = partial(_axis_percent, language=language)
+    covered = [row.covered_pct for row in rows.values()]
     chart = interval_rows(
-        names,
-        [row.covered_pct.figure for row in rows],
-        [row.covered_pct.low for row in rows],
-        [row.covered_pct.high for row in rows],
-        [
-            f"{name}: {percent_text(row.covered_pct.figure, 1, language)} "
-            f"({interval_text(row.covered_pct, language)}), "
-            + SALES.to(language).format(n=row.n)
-            for name, row in zip(names, rows, strict=True)
-        ],
-        write=write,
+        list(rows),
+        [each.figure for each in covered],
+        [each.low for each in covered],
+        [each.high for each in covered],
+        [_coverage_label(name, row, language) for name, row in rows.items()],
+        write=partial(_axis_percent, language=language),
         title=title,
         zero_line=False,
     )
-    chart.figure.add_layout(
-        Span(
-            location=health.PROMISED_COVERAGE_PCT,
-            dimension="height",
-            line_color=theme.AMBER,
-            line_width=2,
-        )
+    promised = Span(
+        location=health.PROMISED_COVERAGE_PCT,
+        dimension="height",
+        line_color=theme.AMBER,
+        line_width=2,
     )
+    chart.figure.add_layout(promised)
+    # Room for the whole dot of a class that is covered to 100 %.
+    lowest = min(each.low for each in covered)
+    chart.figure.x_range = Range1d(start=min(lowest, 80) - 2, end=102)
     return chart
 
 
+def _coverage_label(name: str, row: ClassCoverage, language: Language) -> str:
+    return (
+        f"{name}: {percent_text(row.covered_pct.figure, 1, language)} "
+        f"({interval_text(row.covered_pct, language)}), "
+        + SALES.to(language).format(n=theme.number(row.n, 0, language))
+    )
+
+
 def _coverage_table(
-    names: Sequence[str], rows: Sequence[ClassCoverage], language: Language
+    rows: Mapping[str, ClassCoverage], language: Language
 ) -> pd.DataFrame:
     return pd.DataFrame(
-        {
-            COVERED.to(language) + " %": [
-                rounded(r.covered_pct.figure, 1) for r in rows
-            ],
-            INTERVAL.to(language): [
-                interval_text(r.covered_pct, language) for r in rows
-            ],
-            N.to(language): [row.n for row in rows],
-            WIDTH.to(language) + " %": [rounded(r.mean_width_pct, 1) for r in rows],
-        },
-        index=pd.Index(names, name=COVERAGE_TITLE.to(language)),
-    ).reset_index(names="")
+        [
+            {
+                CLASS.to(language): name,
+                f"{COVERED.to(language)} %": rounded(row.covered_pct.figure, 1),
+                INTERVAL.to(language): interval_text(row.covered_pct, language),
+                N.to(language): row.n,
+                f"{WIDTH.to(language)} %": rounded(row.mean_width_pct, 1),
+            }
+            for name, row in rows.items()
+        ]
+    )
 
 
 def segment_card(
@@ -349,13 +371,13 @@ def segment_card(
 def _segment_chart(
     segments: Sequence[SegmentHealth], title: str, language: Language
 ) -> Chart:
-    names = [each.label for each in segments]
+    names = [_label(each, language) for each in segments]
     chart = interval_rows(
         names,
         [each.bias_pct.figure for each in segments],
         [each.bias_pct.low for each in segments],
         [each.bias_pct.high for each in segments],
-        [_segment_label(each.label, each, language) for each in segments],
+        [_segment_label(_label(each, language), each, language) for each in segments],
         write=partial(_axis_percent, language=language),
         title=title,
         colour=theme.BLUE,
@@ -366,6 +388,7 @@ def _segment_chart(
             right=SMALL_BIAS_PCT,
             fill_color=theme.TEAL,
             fill_alpha=0.1,
+            line_color=None,
             level="underlay",
         )
     )
@@ -398,13 +421,17 @@ def _bias_colour(bias_pct: float) -> str:
     return theme.RED if bias_pct > 0 else theme.BLUE
 
 
+def _label(each: SegmentHealth, language: Language) -> str:
+    return UNKNOWN.to(language) if each.label == "unknown" else each.label
+
+
 def _segment_label(name: str, each: SegmentHealth, language: Language) -> str:
     return (
         f"{name}: {BIAS.to(language).lower()} "
         f"{signed_percent(each.bias_pct.figure, language)}, "
         f"{MEDIAN_ERROR.to(language).lower()} "
         f"{percent_text(each.mdape_pct.figure, 1, language)}, "
-        + SALES.to(language).format(n=each.n)
+        + SALES.to(language).format(n=theme.number(each.n, 0, language))
     )
 
 
@@ -419,7 +446,7 @@ def _segment_table(
     rows = []
     for each in segments:
         place = (places or {}).get(each.label)
-        row: dict[str, object] = {name: place.name if place else each.label}
+        row: dict[str, object] = {name: place.name if place else _label(each, language)}
         row[N.to(language)] = each.n
         for words, estimate in (
             (MEDIAN_ERROR, each.mdape_pct),

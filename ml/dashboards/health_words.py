@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ml.dashboards import theme
 from ml.valuation.confidence import CLASS_NAMES
+from ml.valuation.health import sale_count
 from ml.valuation.words import Words
 
 if TYPE_CHECKING:
@@ -50,11 +51,10 @@ def class_name(label: str, language: Language) -> str:
 def source_of(backtested: Backtested, language: Language) -> str:
     """Say where the figures come from."""
     rows = backtested.predictions
-    sales = rows.drop_duplicates(["platform", "source_id"])
     return BACKTEST_SOURCE.to(language).format(
         first=theme.month(rows["sold_date"].min(), language),
         last=theme.month(rows["sold_date"].max(), language),
-        n=theme.number(len(sales), 0, language),
+        n=theme.number(sale_count(backtested), 0, language),
         made=str(backtested.provenance.get("created_at", NONE))[:10],
     )
 

@@ -14,7 +14,14 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ml.dashboards import shell, theme
-from ml.dashboards.health_charts import coverage_card, month_cards, segment_card
+from ml.dashboards.health_charts import (
+    BIAS,
+    MEAN_ERROR,
+    MEDIAN_ERROR,
+    coverage_card,
+    month_cards,
+    segment_card,
+)
 from ml.dashboards.health_words import (
     NONE,
     class_name,
@@ -40,7 +47,7 @@ from ml.valuation.markup import Markup, element, joined
 from ml.valuation.request import ModelName
 from ml.valuation.words import Language, Words
 from warehouse.errors import SlutprisError
-from warehouse.serving import open_snapshot
+from warehouse.serving import current_snapshot_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -168,7 +175,12 @@ class ModelHealth(pn.viewable.Viewer):
             ),
             _side_by_side(
                 segment_card(tested.backtested, model, "price_decile", language),
-                segment_card(tested.backtested, model, "size", language),
+                pn.Column(
+                    segment_card(tested.backtested, model, "size", language),
+                    segment_card(tested.backtested, model, "building_age", language),
+                    sizing_mode="stretch_width",
+                    margin=0,
+                ),
             ),
             segment_card(tested.backtested, model, "district", language, tested.places),
             misses_card(tested.backtested, model, language),
@@ -254,9 +266,9 @@ def _registered(settings: Settings) -> dict[str, ModelVersion]:
 
 def _places(settings: Settings, backtested: Backtested) -> dict[str, DistrictPlace]:
     """Place the districts; without a snapshot there is a chart instead of a map."""
+    snapshot_id = current_snapshot_id(settings.serving_dir)
     try:
-        with open_snapshot(settings.serving_dir) as snapshot:
-            return health.district_places(snapshot.connection, backtested)
+        return health.district_places(backtested, settings.serving_dir, snapshot_id)
     except SlutprisError:
         return {}
 
@@ -279,12 +291,12 @@ def _champion_html(tested: Tested, champion: str, language: Language) -> str:
     return facts(
         {
             ROLES["champion"]: model_name(champion, language),
-            COLUMNS["mape_pct"][0]: _figure(figures, "mape_pct", language),
-            COLUMNS["mdape_pct"][0]: _figure(figures, "mdape_pct", language),
+            MEAN_ERROR: percent_text(figures["mape_pct"], 2, language),
+            MEDIAN_ERROR: percent_text(figures["mdape_pct"], 2, language),
             COLUMNS["within_10_pct"][0]: percent_text(
                 figures["within_10_pct"], 0, language
             ),
-            COLUMNS["bias_pct"][0]: signed_percent(figures["bias_pct"], language),
+            BIAS: signed_percent(figures["bias_pct"], language),
         },
         language,
     )

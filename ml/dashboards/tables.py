@@ -40,7 +40,9 @@ def marked_table(
     right
         Positions of the columns that hold numbers.
     """
-    aligned = ["right number" if at in right else None for at in range(len(columns))]
+    # Only the first column breaks its lines: the others are short.
+    looks = ["right number" if at in right else "number" for at in range(len(columns))]
+    aligned = [None, *looks[1:]]
     heads = [
         element("th", words.to(language), scope="col", class_=look)
         for words, look in zip(columns, aligned, strict=True)

@@ -13,7 +13,15 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import wraps
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    NamedTuple,
+    ParamSpec,
+    TypeVar,
+)
 
 import numpy as np
 import pandas as pd
@@ -21,21 +29,25 @@ import pandas as pd
 from ml.valuation.bootstrap import CONFIDENCE_QUANTILES, FEWEST_ANSWERED, SEED
 from ml.valuation.places import TEXT_KEY_SQL
 from ml.valuation.segments import figures_of
+from warehouse.serving import open_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-
-    import duckdb
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from pathlib import Path
 
     from ml.valuation.kept_reports import Backtested
 
 Figures = dict[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 RESAMPLES = 400
 MISSES = 20
 FEWEST_SHOWN = 5
 """A segment of fewer sales says nothing by itself."""
 FEWEST_FOR_INTERVAL = 3
+DRAWN_AT_ONCE = 500_000
+"""Of resampled sales: some megabytes."""
 PROMISED_COVERAGE_PCT = 90.0
 Z_95 = 1.959964
 
@@ -57,6 +69,22 @@ _DISTRICTS_SQL = f"""
     where sales.latitude is not null and sales.longitude is not null
     group by asked.label
 """
+
+
+def kept_with_report(
+    function: Callable[Concatenate[Backtested, P], T],
+) -> Callable[Concatenate[Backtested, P], T]:
+    """Compute once for each report and arguments; kept as long as the report is."""
+
+    @wraps(function)
+    def kept(backtested: Backtested, *args: P.args, **options: P.kwargs) -> T:
+        key = (function, args, tuple(sorted(options.items())))
+        with backtested.lock:
+            if key not in backtested.computed:
+                backtested.computed[key] = function(backtested, *args, **options)
+            return backtested.computed[key]
+
+    return kept
 
 
 class Estimate(NamedTuple):
@@ -113,6 +141,7 @@ class DistrictPlace(NamedTuple):
     longitude: float
 
 
+@kept_with_report
 def totals(backtested: Backtested) -> dict[str, Figures]:
     """Give every figure of each model over all sales, best MAPE first."""
     found = {model: figures_of(backtested.of(model)) for model in backtested.models}
@@ -148,6 +177,7 @@ def standing(figures: Mapping[str, Figures], registered: Collection[str]) -> Sta
     )
 
 
+@kept_with_report
 def by_segment(
     backtested: Backtested, model: str, dimension: str, *, fewest: int = FEWEST_SHOWN
 ) -> list[SegmentHealth]:
@@ -169,6 +199,7 @@ def by_month(backtested: Backtested, model: str) -> list[SegmentHealth]:
     return by_segment(backtested, model, "month", fewest=1)
 
 
+@kept_with_report
 def coverage(backtested: Backtested, model: str) -> list[ClassCoverage]:
     """Give how often prices fell in the 90 % range, the surest class first."""
     rows = backtested.answered(model)
@@ -178,6 +209,7 @@ def coverage(backtested: Backtested, model: str) -> list[ClassCoverage]:
     return found[::-1]
 
 
+@kept_with_report
 def coverage_of_all(backtested: Backtested, model: str) -> ClassCoverage | None:
     """Give how often prices fell in the range, of all classes; None without ranges."""
     rows = backtested.answered(model)
@@ -185,6 +217,7 @@ def coverage_of_all(backtested: Backtested, model: str) -> ClassCoverage | None:
     return _coverage("all", rows) if len(rows) else None
 
 
+@kept_with_report
 def worst_misses(
     backtested: Backtested, model: str, count: int = MISSES
 ) -> pd.DataFrame:
@@ -208,21 +241,34 @@ def last_months(backtested: Backtested, model: str, months: int) -> pd.DataFrame
     ]
 
 
+@kept_with_report
+def sale_count(backtested: Backtested) -> int:
+    """Count the sales of a report, each once whatever models valued it."""
+    return len(backtested.predictions.drop_duplicates(["platform", "source_id"]))
+
+
+@kept_with_report
 def district_places(
-    connection: duckdb.DuckDBPyConnection, backtested: Backtested
+    backtested: Backtested, serving_dir: Path, snapshot_id: str | None
 ) -> dict[str, DistrictPlace]:
     """Find each district of the report: its name, and the middle of its sales there.
 
-    A district none of whose sales the snapshot places is left out.
+    A district none of whose sales the published snapshot places is left out.
+
+    Raises
+    ------
+    SlutprisError
+        When nothing is published.
     """
+    del snapshot_id  # what is kept is stale when another one is published
     sales = backtested.predictions.drop_duplicates("sale_id")
     labels = backtested.labels.loc[sales.index, "district"]
     asked = pd.DataFrame(
         {"sale_id": sales["sale_id"].astype(str), "label": labels.astype(str)}
     )
-    with connection.cursor() as cursor:
-        cursor.register("asked", asked)
-        found = cursor.execute(_DISTRICTS_SQL).fetchall()
+    with open_snapshot(serving_dir) as snapshot:
+        snapshot.connection.register("asked", asked)
+        found = snapshot.connection.execute(_DISTRICTS_SQL).fetchall()
     return {label: DistrictPlace(*place) for label, *place in found}
 
 
@@ -253,16 +299,25 @@ def _estimates(error_pct: np.ndarray) -> Iterator[Estimate]:
     if len(error_pct) < FEWEST_FOR_INTERVAL:
         yield from (Estimate(float(figure)) for figure in found)
         return
-    size = (RESAMPLES, len(error_pct))
-    drawn = np.random.default_rng(SEED).integers(0, len(error_pct), size)
-    again = [
-        np.median(absolute[drawn], axis=1),
-        absolute[drawn].mean(axis=1),
-        error_pct[drawn].mean(axis=1),
-    ]
-    for figure, figures in zip(found, again, strict=True):
+    for figure, figures in zip(found, _resampled(error_pct), strict=True):
         low, high = np.quantile(figures, CONFIDENCE_QUANTILES)
         yield Estimate(float(figure), float(low), float(high))
+
+
+def _resampled(error_pct: np.ndarray) -> np.ndarray:
+    """Give the three figures of resampled sales: a row each, a column per resample."""
+    generator = np.random.default_rng(SEED)
+    count = len(error_pct)
+    absolute = np.abs(error_pct)
+    at_once = max(1, DRAWN_AT_ONCE // count)
+    parts = []
+    for start in range(0, RESAMPLES, at_once):
+        size = (min(at_once, RESAMPLES - start), count)
+        drawn = generator.integers(0, count, size, dtype=np.int32)
+        errors = absolute[drawn]
+        median, mean = np.median(errors, axis=1), errors.mean(axis=1)
+        parts.append([median, mean, error_pct[drawn].mean(axis=1)])
+    return np.concatenate(parts, axis=1)
 
 
 def _coverage(label: str, rows: pd.DataFrame) -> ClassCoverage:

@@ -8,7 +8,8 @@ missing or not what was written. What does not: writing them (``evaluation``,
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,9 @@ SCORED_FIELDS = [
     *("made_at", "valuation_date", "sold_date"),
 ]
 
-_KEPT_REPORTS = 4
-"""Two folders, each with its report and the one before it."""
+_KEPT_REPORTS = 2
+"""One for each market that a page can show."""
+_reading = threading.Lock()
 
 
 class ReportError(SlutprisError):
@@ -67,7 +69,7 @@ class NoReportError(ReportError):
     """The report was not made yet."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Backtested:
     """The standing backtest: where it came from, and a row per sale and model."""
 
@@ -75,6 +77,10 @@ class Backtested:
     predictions: pd.DataFrame
     labels: pd.DataFrame
     """Where each prediction falls, a column per dimension; rows as predictions'."""
+    computed: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    """What was computed of it, kept as long as it is."""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held while something is computed: twenty readers at once compute it once."""
 
     @property
     def models(self) -> list[str]:
@@ -119,7 +125,8 @@ def read_backtest(reports_dir: Path) -> Backtested:
                 "demo, or materialize reports/backtest in Dagster.",
             )
         )
-    return _backtest(*paths, _stamp(*paths))
+    with _reading:
+        return _backtest(*paths, _stamp(*paths))
 
 
 def read_scored(reports_dir: Path) -> Scored:
@@ -142,7 +149,8 @@ def read_scored(reports_dir: Path) -> Scored:
                 f"({paths[0]}). Run python -m ml.valuation.forward_log.",
             )
         )
-    return _scored(*paths, _stamp(*paths))
+    with _reading:
+        return _scored(*paths, _stamp(*paths))
 
 
 def report_stamp(reports_dir: Path) -> tuple[int, ...]:
