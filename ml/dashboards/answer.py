@@ -232,12 +232,18 @@ def _valued_html(valuation: Valuation, language: Language) -> str:
     date = VALUED_AT.to(language).format(date=valuation.request.date)
     return (
         f'<p class="small muted" style="margin-top: 14px">{date}</p>'
-        f'<h2 class="value number">{rounded(valuation.value_sek)}'
+        f'<h2 class="value number" data-value="{valuation.value_sek}" '
+        f'data-made-of="{_made_of(valuation)}">{rounded(valuation.value_sek)}'
         f'<span class="unit">{theme.NBSP}kr</span></h2>'
         '<p class="per-m2 muted number">'
         f"{theme.sek(valuation.value_sek_per_m2, 100)} {PER_M2.to(language)}</p>"
         f"{_range_html(valuation, language)}{_certainty_html(valuation, language)}"
     )
+
+
+def _made_of(valuation: Valuation) -> str:
+    """Name snapshot and model, for who compares answers by a program."""
+    return f"{valuation.snapshot_id} {valuation.model} {valuation.model_version}"
 
 
 def _range_html(valuation: Valuation, language: Language) -> str:
