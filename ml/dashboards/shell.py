@@ -11,6 +11,7 @@ import mimetypes
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 import param
@@ -22,8 +23,6 @@ from ml.valuation.words import Language, Words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
     from ml.dashboards.charts import Chart
 
 NAVIGATION = {
@@ -31,7 +30,7 @@ NAVIGATION = {
     "monitoring": Words("Drift", "Operations"),
 }
 NAVIGATION_LABEL = Words("Sidor", "Pages")
-OTHER_LANGUAGE = Words("In English", "På svenska")
+OTHER_LANGUAGE = Words("English", "Svenska")
 SHOW_TABLE = Words("Visa som tabell", "Show as a table")
 DOWNLOAD = Words("Ladda ner som CSV", "Download as CSV")
 SOURCE = Words("Källa", "Source")
@@ -84,6 +83,7 @@ class LanguageSwitch(pn.custom.JSComponent):
           background: transparent; border: 1px solid rgb(255 255 255 / 0.45);
           border-radius: 8px; padding: 6px 10px; white-space: nowrap; }
         button:hover { background: rgb(255 255 255 / 0.12); }
+        @media (max-width: 400px) { button { font-size: 13px; padding: 6px; } }
         button:focus-visible { outline: 2px solid #ffffff; outline-offset: 2px; }
         """
     ]
@@ -290,7 +290,8 @@ def _cells(row: Sequence[object], aligned: Sequence[str]) -> str:
 
 
 def _shortened(value: object) -> str:
-    text = "–" if value is None or value != value else str(value)
+    is_missing = value is None or value is pd.NA or value != value
+    text = "–" if is_missing else str(value)
     return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
 
 
