@@ -107,8 +107,7 @@ class Valuer:
         SlutprisError
             When the valuer is closed.
         """
-        if self._is_closed:
-            raise SlutprisError("newer data are published; value the home again")
+        self._refuse_if_closed()
         return self.snapshot.connection.cursor()
 
     def close(self) -> None:
@@ -157,6 +156,8 @@ class Valuer:
         RegistryError
             When none is registered, or its files are not what was registered.
         """
+        # Closed, it has no folder to fetch a model into any more.
+        self._refuse_if_closed()
         registered = registered_name(name, mode)
         with self._loading[registered]:
             if registered not in self._served:
@@ -326,6 +327,10 @@ class Valuer:
             values[position] if position in values else _not_found(connection, request)
             for position, request in enumerate(requests)
         ]
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise SlutprisError("newer data are published; value the home again")
 
     def _place(
         self, connection: duckdb.DuckDBPyConnection, request: ValuationRequest
