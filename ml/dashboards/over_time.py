@@ -495,7 +495,10 @@ class TimeChart:
     def _table(self) -> pd.DataFrame:
         table = self.past.curve.iloc[::-1].copy()
         for name in ("value_sek", "low_sek", "high_sek", "index_sek"):
-            table[name] = table[name].round().astype("Int64")
+            table[name] = [
+                round(value) if math.isfinite(value) else None for value in table[name]
+            ]
+            table[name] = table[name].astype("object")
         return table.rename(
             columns={name: words.to(self.language) for name, words in COLUMNS.items()}
         )
