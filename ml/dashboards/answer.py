@@ -64,15 +64,14 @@ MODEL, VALUE = Words("Modell", "Model"), Words("Värde", "Value")
 SPAN, TIME = Words("Spann", "Span"), Words("Svarstid", "Time taken")
 SHOWN_ABOVE = Words("visas ovan", "shown above")
 PENDING = Words("räknar …", "working …")
-NO_VALUE = Words("ger inget värde", "gives no value")
 SECONDS = Words("{number} s", "{number} s")
 
 LISTED = Words("Med utgångspriset {price}", "With the asking price {price}")
 LISTED_LEDE = Words(
     "Ett utgångspris säger något om bostaden som ingen annan uppgift gör. Därför "
-    "räknar en egen modell när det är känt.",
+    "räknar en egen modell när det är känt. Den streckade linjen är utgångspriset.",
     "An asking price says something of the home that no other fact does. A model of "
-    "its own values the home when it is known.",
+    "its own values the home when it is known. The dashed line is the asking price.",
 )
 BEFORE_LISTING = Words("Före annons", "Before listing")
 ONCE_LISTED = Words("När den är annonserad", "Once listed")
@@ -102,6 +101,7 @@ ANSWER_CSS = """
 .steps i.on { background: var(--accent); }
 .sure { margin-top: 22px; }
 .sure strong { margin-right: 8px; }
+.sure strong, .sure span { white-space: nowrap; }
 .sure p { margin-top: 4px; }
 .models { list-style: none; margin: 16px 0 0; padding: 0; }
 .models li { display: grid; align-items: center; column-gap: 18px; row-gap: 4px;
@@ -167,7 +167,11 @@ def models_html(
     answers: Sequence[ModelAnswer], shown: ModelName, language: Language
 ) -> str:
     """Show every model's value on one scale, with the time each took."""
-    valued = [each.valuation for each in answers if each.valuation is not None]
+    valued = [
+        each.valuation
+        for each in answers
+        if each.valuation is not None and each.valuation.refusal_reason is None
+    ]
     scale = _Scale.of(valued)
     rows = "".join(_model_html(each, scale, shown, language) for each in answers)
     return (
@@ -294,7 +298,7 @@ def _refused_html(valuation: Valuation, language: Language) -> str:
         f"{CLASS_NAMES[0].to(language)}</h2>"
         f'<p class="notice">{class_meaning(0).to(language)} '
         f"{REFUSAL_WORDS[reason].to(language)}</p>"
-        f'<p class="muted" style="margin-top: 14px">{span}</p>'
+        + (f'<p class="muted" style="margin-top: 14px">{span}</p>' if span else "")
     )
 
 
@@ -366,13 +370,12 @@ def _model_html(
             f'<li aria-busy="true">{name}<span class="amount muted">{pending}</span>'
             '<span class="skeleton"></span><span class="took"></span></li>'
         )
+    if valuation.refusal_reason is not None:
+        refused = REFUSAL_WORDS[valuation.refusal_reason].to(language)
+        return f'<li>{name}<span class="note">{refused}</span></li>'
     seconds = theme.number(valuation.latency_ms / 1000, 2, language)
     took = SECONDS.to(language).format(number=seconds)
-    amount = (
-        NO_VALUE.to(language)
-        if valuation.refusal_reason
-        else f"{rounded(valuation.value_sek)}{theme.NBSP}kr"
-    )
+    amount = f"{rounded(valuation.value_sek)}{theme.NBSP}kr"
     return (
         f'<li>{name}<span class="amount number">{amount}</span>'
         f'{_span_html(valuation, scale)}<span class="took number">{took}</span></li>'

@@ -187,6 +187,8 @@ class ValuationPage(pn.viewable.Viewer):
         except InvalidRequestError as error:
             self.form.show_suggestions([])
             self.form.show_problems(problem_texts(error, self._language))
+            # told once: the fields show what is asked the next time
+            self.form.form.unread = {}
             return
         work = asyncio.ensure_future(asyncio.to_thread(self._valued, asked))
         await asyncio.wait({work}, timeout=LOADING_AFTER_S)
@@ -307,8 +309,13 @@ class ValuationPage(pn.viewable.Viewer):
     async def _fill_sections(
         self, turn: int, borrowed: Borrowed, valuation: Valuation
     ) -> None:
-        """Add what else there is to say, a section at a time, the first ones first."""
-        for make in _sections(self._settings, self._language):
+        """Add what else there is to say, a section at a time, the first ones first.
+
+        Of a value that was refused there is nothing more to say.
+        """
+        is_refused = valuation.refusal_reason is not None
+        sections = _sections(self._settings, self._language)
+        for make in [] if is_refused else sections:
             if turn != self._turn:
                 return
             try:

@@ -40,7 +40,7 @@ LABELS = {
     "floor": Words("Våning", "Floor"),
     "construction_year": Words("Byggår", "Built in"),
     "fee_sek_per_month": Words("Avgift kr/mån", "Monthly fee kr"),
-    "operating_cost_sek_per_month": Words("Drift kr/mån", "Operating cost kr/month"),
+    "operating_cost_sek_per_month": Words("Drift kr/mån", "Running cost kr"),
     "list_price_sek": Words("Utgångspris kr, om du vet", "Asking price kr, if known"),
 }
 ROWS = (
@@ -160,7 +160,12 @@ class ValuationForm(pn.viewable.Viewer):
 
     def fill_from_link(self, fields: Mapping[str, str]) -> None:
         """Fill in what a link holds, and tell what is known and assumed."""
-        self.form.fill_from_link(fields)
+        self.form.fill_from_link(
+            {
+                name: _typed(text, self.language) if name in NUMBER_FIELDS else text
+                for name, text in fields.items()
+            }
+        )
         self._address.value = self.form.address
         pn.state.execute(self._describe_building)
 
@@ -188,7 +193,6 @@ class ValuationForm(pn.viewable.Viewer):
         self._past.param.watch(self._choose_sale, "choices")
         for name in NUMBER_FIELDS:
             self._texts[name].param.watch(self._ask, "enter_pressed")
-        self.form.param.watch(self._forget_unread, ["date", "model"])
         self.form.param.watch(
             lambda *_: pn.state.execute(self._describe_assumed),
             [name for name in NUMBER_FIELDS if name != "list_price_sek"] + ["date"],
@@ -196,11 +200,6 @@ class ValuationForm(pn.viewable.Viewer):
 
     def _ask(self, *_: object) -> None:
         self.param.trigger("asked")
-
-    def _forget_unread(self, event: param.parameterized.Event) -> None:
-        self.form.unread = {
-            name: text for name, text in self.form.unread.items() if name != event.name
-        }
 
     def _suggest(self, typed: str) -> list[dict[str, str]]:
         try:
@@ -369,6 +368,11 @@ def _assumption_text(assumption: Assumption, language: Language) -> str:
         return NOT_ASSUMED.to(language).format(name=name, source=source)
     value = fact_text(assumption.field, assumption.value, language)
     return ASSUMED.to(language).format(name=name, value=value, source=source)
+
+
+def _typed(number: str, language: Language) -> str:
+    """Write a number of a link as one would type it."""
+    return number.replace(".", ",") if language == "sv" else number
 
 
 def _small(text: str) -> str:
