@@ -50,6 +50,7 @@ class PageSession:
         while kind != "PULL-DOC-REPLY":
             kind, content = await session.receive()
         session.document = content["doc"]
+        await session._send_event("document_ready", [])
         return session
 
     def model_labelled(self, label: str) -> str:
@@ -64,34 +65,26 @@ class PageSession:
 
     async def click(self, model_id: str) -> None:
         """Click a component."""
-        values = [
-            ["model", {"id": model_id}],
-            ["node", "click"],
-            ["data", {"type": "map", "entries": []}],
-        ]
-        event = {
-            "type": "event",
-            "name": "dom_event",
-            "values": {"type": "map", "entries": values},
-        }
-        sent = {"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": event}
-        await self._send("PATCH-DOC", {"events": [sent]})
+        nothing = {"type": "map", "entries": []}
+        values = [["model", {"id": model_id}], ["node", "click"], ["data", nothing]]
+        await self._send_event("dom_event", values)
 
     async def receive(self) -> tuple[str, dict[str, Any]]:
         """Wait for the next message: its kind and content."""
         return await _read(self._connection)
 
-    async def text_matching(self, pattern: re.Pattern[str]) -> re.Match[str]:
-        """Wait until the page changes to something that matches."""
-        while True:
-            _, content = await self.receive()
-            for text in _texts(content):
-                if found := pattern.search(text):
-                    return found
-
     def close(self) -> None:
         """Leave the page."""
         self._connection.close()
+
+    async def _send_event(self, name: str, values: list[Any]) -> None:
+        event = {
+            "type": "event",
+            "name": name,
+            "values": {"type": "map", "entries": values},
+        }
+        sent = {"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": event}
+        await self._send("PATCH-DOC", {"events": [sent]})
 
     async def _send(self, kind: str, content: dict[str, Any]) -> None:
         header = {"msgid": uuid.uuid4().hex, "msgtype": kind}
@@ -124,14 +117,3 @@ def _objects(content: object) -> Iterator[dict[str, Any]]:
     elif isinstance(content, list):
         for value in content:
             yield from _objects(value)
-
-
-def _texts(content: object) -> Iterator[str]:
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, dict):
-        for value in content.values():
-            yield from _texts(value)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _texts(value)

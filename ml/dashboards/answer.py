@@ -236,8 +236,7 @@ def _valued_html(valuation: Valuation, language: Language) -> str:
     date = VALUED_AT.to(language).format(date=valuation.request.date)
     return (
         f'<p class="small muted" style="margin-top: 14px">{date}</p>'
-        f'<h2 class="value number" data-value="{valuation.value_sek}" '
-        f'data-made-of="{_made_of(valuation)}">{rounded(valuation.value_sek)}'
+        f'<h2 class="value number">{rounded(valuation.value_sek)}'
         f'<span class="unit">{theme.NBSP}kr</span></h2>'
         '<p class="per-m2 muted number">'
         f"{theme.sek(valuation.value_sek_per_m2, 100)} {PER_M2.to(language)}</p>"
@@ -377,7 +376,8 @@ def _model_html(
     took = SECONDS.to(language).format(number=seconds)
     amount = f"{rounded(valuation.value_sek)}{theme.NBSP}kr"
     return (
-        f'<li>{name}<span class="amount number">{amount}</span>'
+        f'<li data-value="{valuation.value_sek}" data-made-of="{_made_of(valuation)}">'
+        f'{name}<span class="amount number">{amount}</span>'
         f'{_span_html(valuation, scale)}<span class="took number">{took}</span></li>'
     )
 
