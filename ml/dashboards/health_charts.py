@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from bokeh.models import BoxAnnotation, Range1d, Span
+from bokeh.models import BoxAnnotation, Span
 
 from ml.dashboards import shell, theme
 from ml.dashboards.charts import (
@@ -32,6 +32,7 @@ from ml.dashboards.health_words import (
     source_of,
 )
 from ml.dashboards.maps import Spot, spot_map
+from ml.dashboards.scales import mark_value
 from ml.valuation import health
 from ml.valuation.words import Words
 
@@ -290,26 +291,19 @@ def _coverage_chart(
     rows: Mapping[str, ClassCoverage], title: str, language: Language
 ) -> Chart:
     covered = [row.covered_pct for row in rows.values()]
+    write = partial(_axis_percent, language=language)
     chart = interval_rows(
         list(rows),
         [each.figure for each in covered],
         [each.low for each in covered],
         [each.high for each in covered],
         [_coverage_label(name, row, language) for name, row in rows.items()],
-        write=partial(_axis_percent, language=language),
+        write=write,
         title=title,
         zero_line=False,
     )
-    promised = Span(
-        location=health.PROMISED_COVERAGE_PCT,
-        dimension="height",
-        line_color=theme.AMBER,
-        line_width=2,
-    )
-    chart.figure.add_layout(promised)
-    # Room for the whole dot of a class that is covered to 100 %.
-    lowest = min(each.low for each in covered)
-    chart.figure.x_range = Range1d(start=min(lowest, 80) - 2, end=102)
+    ends = [end for each in covered for end in each[1:]]
+    mark_value(chart, health.PROMISED_COVERAGE_PCT, ends, write, last=100)
     return chart
 
 

@@ -81,6 +81,12 @@ def signed_percent(value: float | None, language: Language, decimals: int = 1) -
     return f"{theme.signed(value, decimals, language)}{gap}%"
 
 
+def round_million_sek(value: float, language: Language) -> str:
+    """Write an amount in millions, without decimals where it has none: ``10 mkr``."""
+    text = theme.million_sek(value, language)
+    return text.replace(",0", "").replace(".0", "")
+
+
 def interval_text(estimate: Estimate, language: Language) -> str:
     """Write both ends of an interval, or a dash where there is none."""
     if not math.isfinite(estimate.low):

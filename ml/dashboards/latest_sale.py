@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 import panel as pn
-from bokeh.models import Range1d, Span
 
 from ml.dashboards import shell, theme
 from ml.dashboards.charts import Chart, interval_rows
@@ -21,9 +20,11 @@ from ml.dashboards.health_words import (
     NONE,
     day,
     model_name,
+    round_million_sek,
     rounded,
     signed_percent,
 )
+from ml.dashboards.scales import mark_value
 from ml.dashboards.tables import facts, marked_table, sale_link, source_line
 from ml.dashboards.values_against_prices import values_against_prices
 from ml.serving_models import ServingRegistry
@@ -93,9 +94,9 @@ NOBODY_SAID = Words(
 SAID_COLUMNS = (
     Words("Modell", "Model"),
     Words("Värde", "Value"),
-    Words("90 %-intervall", "90% range"),
-    Words("Skillnad", "Difference"),
     Words("Fel", "Error"),
+    Words("Skillnad", "Difference"),
+    Words("90 %-intervall", "90% range"),
     Words("Sagt", "Said"),
 )
 RANGE_CHART = Words(
@@ -108,22 +109,21 @@ SNAPSHOT_SOURCE = Words(
 )
 RECENT_TITLE = Words("De senaste försäljningarna", "The latest sales")
 RECENT_LEDE = Words(
-    "De {count} senaste, med värdet från {model}. Värdets ursprung står i sista "
-    "spalten.",
-    "The latest {count}, with the value of {model}. The last column says how the value "
+    "De {count} senaste, med värdet från {model}. ”Sagt” talar om hur värdet kom till.",
+    "The latest {count}, with the value of {model}. “Said” tells how the value "
     "came about.",
 )
 RECENT_COLUMNS = (
     Words("Adress", "Address"),
-    Words("Stadsdel", "District"),
     Words("Såld", "Sold"),
-    Words("m²", "m²"),
     Words("Slutpris", "Price"),
     Words("Värde", "Value"),
     Words("Fel", "Error"),
     Words("Sagt", "Said"),
+    Words("m²", "m²"),
+    Words("Stadsdel", "District"),
 )
-RECENT_NUMBERS = {3, 4, 5, 6}
+RECENT_NUMBERS = {2, 3, 4, 6}
 NO_SALES = Words(
     "De publicerade data har inga försäljningar. Kör make demo, eller crawla och bygg.",
     "The published data has no sales. Run make demo, or crawl and build.",
@@ -258,9 +258,9 @@ def _said_row(sale: Sale, said: SaidOfSale, language: Language) -> list[object]:
     return [
         model_name(said.model, language),
         theme.sek(said.value_sek, 1000),
-        _range_text(said),
-        theme.signed_sek(difference, 1000),
         signed_percent(said.error_pct(sale.sold_price_sek), language),
+        theme.signed_sek(difference, 1000),
+        _range_text(said),
         element("span", ORIGINS[said.origin].to(language), class_="tag"),
     ]
 
@@ -274,6 +274,7 @@ def _range_text(said: SaidOfSale) -> str:
 
 def _range_chart(sale: Sale, language: Language) -> Chart:
     said = _in_order(sale.said)
+    write = partial(round_million_sek, language=language)
     chart = interval_rows(
         [model_name(each.model, language) for each in said],
         [each.value_sek for each in said],
@@ -284,21 +285,12 @@ def _range_chart(sale: Sale, language: Language) -> Chart:
             f"({_range_text(each)})"
             for each in said
         ],
-        write=partial(theme.million_sek, language=language),
+        write=write,
         title=SALE_TITLE.to(language),
         zero_line=False,
     )
-    price = Span(
-        location=sale.sold_price_sek,
-        dimension="height",
-        line_color=theme.AMBER,
-        line_width=2.5,
-    )
-    chart.figure.add_layout(price)
-    ends = [sale.sold_price_sek, *(e for each in said for e in each.ends())]
-    # The price may lie outside every range; it must be in the picture all the same.
-    margin = 0.02 * sale.sold_price_sek
-    chart.figure.x_range = Range1d(start=min(ends) - margin, end=max(ends) + margin)
+    ends = [end for each in said for end in each.ends()]
+    mark_value(chart, sale.sold_price_sek, ends, write)
     return chart
 
 
@@ -312,7 +304,7 @@ def _in_order(said: Mapping[str, SaidOfSale]) -> list[SaidOfSale]:
 
 
 def _said_table(sale: Sale, language: Language) -> pd.DataFrame:
-    model, value, _, difference, error, origin = (w.to(language) for w in SAID_COLUMNS)
+    model, value, error, difference, _, origin = (w.to(language) for w in SAID_COLUMNS)
     return pd.DataFrame(
         [
             {
@@ -336,13 +328,13 @@ def _recent_row(
     error = None if said is None else said.error_pct(sale.sold_price_sek)
     return [
         sale_link(sale.url, sale.address or NONE),
-        (sale.district or NONE)[: shell.LONGEST_CELL],
         day(sale.sold_date),
-        theme.plain(sale.facts["living_area_m2"], language),
         theme.sek(sale.sold_price_sek),
         NONE if said is None else theme.sek(said.value_sek, 1000),
         signed_percent(error, language),
         NONE if said is None else ORIGINS[said.origin].to(language),
+        theme.plain(sale.facts["living_area_m2"], language),
+        (sale.district or NONE)[: shell.LONGEST_CELL],
     ]
 
 

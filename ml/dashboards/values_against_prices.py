@@ -24,7 +24,13 @@ from ml.dashboards.charts import (
     nice_ticks,
     plain_figure,
 )
-from ml.dashboards.health_words import day, model_name, signed_percent, source_of
+from ml.dashboards.health_words import (
+    day,
+    model_name,
+    round_million_sek,
+    signed_percent,
+    source_of,
+)
 from ml.valuation import health
 from ml.valuation.words import Language, Words
 
@@ -67,6 +73,8 @@ COLUMNS = (
     Words("Fel, %", "Error, %"),
 )
 STEP_PCT, LAST_PCT = 5, 30
+GAP_PCT = 0.12
+"""Between a bar and its edge."""
 
 
 def values_against_prices(
@@ -127,7 +135,7 @@ class ValuesAgainstPrices(pn.viewable.Viewer):
                 [_dot_label(row, language) for row in rows.to_dict("records")],
                 title=PICTURE_TITLE.to(language),
                 names=(VALUE_ACROSS.to(language), PRICE_UP.to(language)),
-                write=partial(theme.million_sek, language=language),
+                write=partial(round_million_sek, language=language),
             ),
             language=language,
             lede=PICTURE_LEDE.to(language).format(
@@ -196,8 +204,8 @@ def _histogram_chart(table: pd.DataFrame, title: str, language: Language) -> Cha
     made.xgrid.visible = False
     source = ColumnDataSource(
         {
-            "left": table[first].tolist(),
-            "right": table[last].tolist(),
+            "left": (table[first] + GAP_PCT).tolist(),
+            "right": (table[last] - GAP_PCT).tolist(),
             "top": table[count].tolist(),
             "label": [
                 f"{_edge_text(row[first], language)} – "
@@ -213,7 +221,7 @@ def _histogram_chart(table: pd.DataFrame, title: str, language: Language) -> Cha
         top="top",
         source=source,
         color=theme.TEAL,
-        line_color="white",
+        line_color=None,
         alpha=0.85,
     )
     made.add_tools(HoverTool(renderers=[bars], tooltips=LABEL))
