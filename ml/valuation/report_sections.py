@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ml.valuation.bootstrap import absolute_errors, mean_interval
+from ml.valuation.health import wilson_pct
 from ml.valuation.markup import Markup, element, joined, link
 from ml.valuation.plots import MODEL_TITLES
 from ml.valuation.report_charts import Point, Series, interval_chart
@@ -361,16 +361,8 @@ def _share_point(record: Record, key: str) -> Point | None:
     """Give a share in percent with Wilson's 95 % interval."""
     if record[key] is None or not record["n"]:
         return None
-    share, count, z = record[key] / 100, record["n"], 1.96
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = (
-        z
-        / (1 + z**2 / count)
-        * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    )
-    return Point(
-        record[key], float(100 * (middle - half)), float(100 * (middle + half))
-    )
+    hits = round(record["n"] * record[key] / 100)
+    return Point(record[key], *wilson_pct(hits, record["n"])[1:])
 
 
 def _best_class(model: str, best: str) -> str | None:
