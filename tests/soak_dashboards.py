@@ -50,7 +50,7 @@ snapshots and their models are held at once while one takes over from the other.
 ANSWER_WITHIN_S = 60
 PAUSE_S = (0.5, 3.0)
 ANSWER = re.compile(r'data-value="(\d+)" data-made-of="([^"]+)"')
-"""What the page writes beside each model: its value, and snapshot, model and version."""
+"""Beside each model on the page: its value, and snapshot, model and version."""
 FAILURE = re.compile(r"Traceback|Internal Server Error|class=\"error\"")
 SETTLING_SHARE = 0.3
 """Of the time, at the beginning, in which memory may grow as it likes."""
