@@ -18,13 +18,13 @@ from ml.dashboards.flow_now import (
     WELL,
     crawl_card,
     crawl_sentence,
+    dbt_sentence,
     dbt_tests_card,
     freshness,
     freshness_card,
     now_utc,
     records,
     runs_card,
-    tests_sentence,
 )
 from ml.dashboards.flow_rows import (
     market_cards,
@@ -112,7 +112,7 @@ def summary(flow: Flow, language: Language) -> list[tuple[str, str]]:
     if flow.dbt_tests is not None:
         results = flow.dbt_tests["results"]
         mark = GOOD if all(each["status"] in WELL for each in results) else BAD
-        found.append((mark, tests_sentence(flow.dbt_tests, language)))
+        found.append((mark, dbt_sentence(flow.dbt_tests, language)))
     if flow.drift is not None:
         mark = GOOD if flow.drift["features"] else UNKNOWN
         mark = BAD if is_notable(flow.drift) else mark

@@ -336,14 +336,14 @@ def dbt_tests_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
     link = shell.csv_link(every, "dbt_tests", shell.DOWNLOAD.to(language))
     return shell.card(
         TESTS.to(language),
-        said(tests_sentence(found, language)),
+        said(dbt_sentence(found, language)),
         *parts,
         folded(TESTS_BY_TABLE, _tests_by_table(found["results"], language), language),
         shell.content(link),
     )
 
 
-def tests_sentence(found: Mapping[str, Any], language: Language) -> str:
+def dbt_sentence(found: Mapping[str, Any], language: Language) -> str:
     """Say in a sentence what dbt's tests found."""
     tests = [each for each in found["results"] if each["kind"] == "test"]
     counted = Counter(each["status"] for each in tests)
