@@ -52,15 +52,18 @@ SMALL_DISTRICTS = "övriga områden"
 SHUFFLES = 99
 SURE_P_VALUE = 0.05
 PREFERRED_PROTOCOLS = ("rolling_monthly", "rolling_quarterly")
-PREFERRED_MODELS = ("xgboost_plain", "xgboost_without_agency")
-"""Models that do not see the agency."""
+PREFERRED_MODELS = ("xgboost_plain", "xgboost", "blend")
+"""Models that do not see the agency: before listing its name is no feature."""
 
 PAIRED_SQL = """
     select
         predictions.*,
         sales.agency,
         sales.district
-    from read_parquet($path) as predictions
+    from (
+        -- the district as people write it, not as models compare it
+        select columns(lambda name: name <> 'district') from read_parquet($path)
+    ) as predictions
     left join marts.sales
         on
             predictions.platform = sales.platform
@@ -71,6 +74,17 @@ NEEDED = (
     *("platform", "source_id", "sold_date", "sold_price_sek", "living_area_m2"),
     *("model", "mode", "protocol", "value_sek"),
 )
+
+
+class TooFewSalesError(SlutprisError):
+    """Too few sales say their agency to compare any."""
+
+    def __init__(self, sale_count: int) -> None:
+        self.sale_count = sale_count
+        super().__init__(
+            f"only {sale_count} valued sales say their agency; {MIN_SALES} of at least "
+            "two agencies are needed: value more months, or sales that have an agency"
+        )
 
 
 @dataclass(frozen=True)
@@ -250,10 +264,7 @@ def _chosen(values: pd.Series, preferred: Sequence[str]) -> str:
 def _with_names(valued: pd.DataFrame, level: Level) -> pd.DataFrame:
     sales = valued.dropna(subset=["agency", "district"]).reset_index(drop=True)
     if len(sales) < MIN_SALES or sales["agency"].nunique() < 2:
-        raise SlutprisError(
-            f"only {len(sales)} valued sales say their agency; {MIN_SALES} of at least "
-            "two agencies are needed: value more months, or sales that have an agency"
-        )
+        raise TooFewSalesError(len(sales))
     shown = one_name_each(sales["agency"])
     name = sales["agency"].map(shown)
     small = sales["district"].value_counts().loc[lambda n: n < MIN_DISTRICT_SALES]

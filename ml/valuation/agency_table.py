@@ -12,7 +12,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from ml.valuation.plots import swedish_number
+from ml.valuation.swedish import swedish_number
+from ml.valuation.words import Language, Words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,29 @@ CAVEAT_SV = (
     "utsikt och planlösning, som modellen inte ser; säljare väljer mäklare och mäklare "
     "väljer bostäder; och av många mäklare hamnar några långt från snittet av en slump."
 )
+CAVEAT = Words(CAVEAT_SV, CAVEAT_EN)
 MIN_SHOWN_SALES = 20
+
+BY_CHANCE = Words(
+    "Inget skiljer mäklarna från slumpen (p = {chance}): läs ingen ordning ur "
+    "tabellen.",
+    "Nothing distinguishes the agencies from chance (p = {chance}): read no order into "
+    "the table.",
+)
+DIFFER = Words(
+    "Mäklarna skiljer sig mer än av en slump (p = {chance}): med {agency} % mellan "
+    "mäklare och {local} % till mellan områden hos samma mäklare (standardavvikelser; "
+    "den senare p = {local_chance}), mot {residual} % mellan enskilda försäljningar.",
+    "Agencies differ by more than chance (p = {chance}): by {agency} % between "
+    "agencies and {local} % more between districts of one agency (standard deviations; "
+    "the latter p = {local_chance}), against {residual} % between single sales.",
+)
+LASTED = Words(
+    " En mäklare 1 % över snittet i den tidigare hälften av försäljningarna låg "
+    "{slope} % över det i den senare.",
+    " An agency 1 % above the mean in the earlier half of the sales was {slope} % "
+    "above it in the later.",
+)
 
 
 def print_report(
@@ -52,33 +75,27 @@ def print_report(
     console.print(content["caveat_sv"])
 
 
-def verdict(content: dict[str, Any]) -> str:
+def verdict(content: dict[str, Any], language: Language = "en") -> str:
     """Say in plain words whether agencies differ at all, and how much."""
-    chance = swedish_number(content["agency_p_value"], 2)
+    chance = _number(content["agency_p_value"], 2, language)
     if not content["is_distinguishable_from_chance"]:
-        return (
-            "Nothing distinguishes the agencies from chance "
-            f"(p = {chance}): read no order into the table."
-        )
-    agency, local = (
-        swedish_number(content[f"between_{part}_sd_pct"], 1)
-        for part in ("agency", "district")
-    )
-    local_chance = swedish_number(content["district_p_value"], 2)
-    residual = swedish_number(content["residual_sd_pct"], 1)
-    text = (
-        f"Agencies differ by more than chance (p = {chance}): by {agency} % between "
-        f"agencies and {local} % more between districts of one agency (standard "
-        f"deviations; the latter p = {local_chance}), against {residual} % between "
-        "single sales."
+        return BY_CHANCE.to(language).format(chance=chance)
+    text = DIFFER.to(language).format(
+        chance=chance,
+        agency=_number(content["between_agency_sd_pct"], 1, language),
+        local=_number(content["between_district_sd_pct"], 1, language),
+        local_chance=_number(content["district_p_value"], 2, language),
+        residual=_number(content["residual_sd_pct"], 1, language),
     )
     slope = content["later_half_slope"]
     if slope is not None:
-        text += (
-            " An agency 1 % above the mean in the earlier half of the sales was "
-            f"{swedish_number(slope, 1)} % above it in the later."
-        )
+        text += LASTED.to(language).format(slope=_number(slope, 1, language))
     return text
+
+
+def _number(value: float, decimals: int, language: Language) -> str:
+    written = swedish_number(value, decimals)
+    return written.replace(",", ".") if language == "en" else written
 
 
 def _table(records: Sequence[dict[str, Any]], district: str | None) -> Table:

@@ -16,8 +16,14 @@ from warehouse.settings import PROJECT_ROOT
 
 AFTER_FITTING = {
     "agencies",
+    "agency_report",
+    "agency_table",
     "assessment",
     "backtest",
+    "batch",
+    "batch_files",
+    "batch_output",
+    "batch_words",
     "bootstrap",
     "checkpoints",
     "evaluation",
@@ -34,6 +40,7 @@ AFTER_FITTING = {
     "report_tables",
     "segments",
     "tables",
+    "typed",
 }
 """Modules that only see valuations that are made."""
 
