@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 import panel as pn
+import panel_material_ui as pmui
 
 from ml.dashboards import shell
 from warehouse.errors import SlutprisError
@@ -44,7 +45,7 @@ class Later:
     ) -> None:
         self._find, self._show, self._waiting = find, show, waiting
         self._asked = 0
-        self.view = pn.Column(waiting, sizing_mode="stretch_width", margin=0)
+        self.view = pmui.Column(waiting, sizing_mode="stretch_width", margin=0)
         # What is sent before the browser listens would be lost.
         pn.state.onload(self.load)
 

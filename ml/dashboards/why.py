@@ -395,7 +395,7 @@ def _map_parts(valuation: Valuation, language: Language) -> list[Viewable]:
         return chart.pane()
 
     tiles = pmui.Switch(label=TILES.to(language), value=False, margin=(6, 0))
-    shown = pn.Column(pn.bind(drawn, tiles), sizing_mode="stretch_width", margin=0)
+    shown = pmui.Column(pn.bind(drawn, tiles), sizing_mode="stretch_width", margin=0)
     label = escape(MAP_LABEL.to(language))
     key = f'<p class="source" aria-label="{label}">{MAP_KEY.to(language)}</p>'
     return [shown, shell.content(key), tiles]
