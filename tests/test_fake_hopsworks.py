@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_hopsworks import FakeCluster
+from fake_hopsworks import FakeCluster, Fault
 from hopsworks_login import logged_in, sales, sales_group
 from impatient_client import polling_often
 
@@ -367,3 +369,42 @@ def test_query_service_asks_for_a_client_certificate(
     options = flight.FlightCallOptions(timeout=5)
     with pytest.raises(flight.FlightUnavailableError):
         list(client.do_action(flight.Action("healthcheck", b""), options))
+
+
+def test_cluster_that_was_emptied_knows_nothing_and_keeps_who_is_logged_in(
+    hopsworks_cluster: FakeCluster, project: Any
+) -> None:
+    sales_group(project).insert(sales())
+    project.get_dataset_api().mkdir("Resources/left")
+    hopsworks_cluster.faults.add(Fault("503"))
+    hopsworks_cluster.reset()
+    assert hopsworks_cluster.requests() == []
+    assert project.get_feature_store().get_feature_group("sales", 1) is None
+    assert project.get_dataset_api().list("Resources") == []
+
+
+def save_model(project: Any, folder: Path) -> None:
+    (folder / "model.bin").write_bytes(b"1")
+    made = project.get_model_registry().python.create_model("polled")
+    made.save(str(folder), await_registration=10, keep_original_files=True)
+
+
+def test_client_that_polls_often_asks_what_it_asks_otherwise(
+    hopsworks_cluster: FakeCluster, tmp_path: Path
+) -> None:
+    asked = []
+    for polling in (nullcontext, polling_often):
+        hopsworks_cluster.reset()
+        folder = tmp_path / polling.__name__
+        folder.mkdir()
+        with logged_in(hopsworks_cluster, tmp_path / "certificates") as project:
+            started = time.monotonic()
+            with polling():
+                save_model(project, folder)
+            waited = time.monotonic() - started
+        requests = [(each.method, each.path) for each in hopsworks_cluster.requests()]
+        asked.append((requests, waited > 5))
+    (as_it_is, has_slept), (often, _) = asked
+    assert has_slept
+    assert often == as_it_is
+    assert len(often) > 10

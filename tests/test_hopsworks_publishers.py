@@ -68,7 +68,8 @@ def opened(address: ClusterAddress) -> HopsworksFeatureStore:
 def register_one(address: ClusterAddress, folder: Path, text: str) -> int:
     folder.mkdir()
     cluster = Cluster(address)
-    number = register(HopsworksRegistry(cluster), folder, text).version.version
+    with workers_polling_often():
+        number = register(HopsworksRegistry(cluster), folder, text).version.version
     cluster.close()
     return number
 
