@@ -142,7 +142,7 @@ def _paper(middle: Lonlat, radius_m: float, aspect: float, title: str) -> figure
     made = figure(
         x_range=Range1d(start=x - wide, end=x + wide),
         y_range=Range1d(start=y - high, end=y + high),
-        sizing_mode="stretch_width",
+        sizing_mode="scale_width",
         aspect_ratio=aspect,
         tools=[*_tools(title)],
         toolbar_location="above",
