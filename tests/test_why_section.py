@@ -259,6 +259,13 @@ def test_the_scenario_starts_in_the_value_and_reaches_as_far_as_asked(
     assert widths.is_monotonic_increasing
 
 
+def test_the_causes_of_the_scenario_add_up_in_whole_thousands(chart: TimeChart) -> None:
+    chart._sliders["policy_rate_pct"].value = 3.0
+    *parts, total = amounts(chart._outcome.object)
+    assert sum(parts) == total != 0
+    assert all(part % 1000 == 0 for part in parts)
+
+
 def test_sliders_start_where_the_economy_stands(chart: TimeChart) -> None:
     assert {name: each.value for name, each in chart._sliders.items()} == {
         "policy_rate_pct": 1.75,

@@ -7,12 +7,11 @@ worked out, and how it looks.
 from __future__ import annotations
 
 import asyncio
+from html import escape
 from typing import TYPE_CHECKING, TypeVar
 
 import panel as pn
-import panel_material_ui as pmui
 
-from ml.dashboards import shell
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
@@ -21,6 +20,10 @@ if TYPE_CHECKING:
     from panel.viewable import Viewable
 
 Found = TypeVar("Found")
+
+WAITING_AT_LEAST_S = 0.4
+"""A part that is exchanged while the browser still builds its place is lost, so the
+place-holder stands so long, however fast the part is found."""
 
 
 class Later:
@@ -32,20 +35,21 @@ class Later:
         Finds it, in a thread of its own; may take seconds. A ``SlutprisError`` is
         shown in its place.
     show
-        Makes it visible.
-    waiting
-        Stands there meanwhile.
+        Makes it visible: as markup, which takes the place-holder's pane, or as parts.
+    pane
+        Holds the place-holder.
     """
 
     def __init__(
         self,
         find: Callable[[], Found],
-        show: Callable[[Found], Viewable],
-        waiting: Viewable,
+        show: Callable[[Found], Viewable | str],
+        pane: pn.pane.HTML,
     ) -> None:
-        self._find, self._show, self._waiting = find, show, waiting
+        self._find, self._show, self._pane = find, show, pane
+        self._waiting = pane.object
         self._asked = 0
-        self.view = pmui.Column(waiting, sizing_mode="stretch_width", margin=0)
+        self.view = pn.Column(pane, sizing_mode="stretch_width", margin=0)
         # What is sent before the browser listens would be lost.
         pn.state.onload(self.load)
 
@@ -53,12 +57,22 @@ class Later:
         """Find it, again if need be; only what was asked for last is shown."""
         self._asked += 1
         asked = self._asked
-        self.view[:] = [self._waiting]
+        self._put(self._waiting)
+        soonest = asyncio.create_task(asyncio.sleep(WAITING_AT_LEAST_S))
         try:
             found = await asyncio.to_thread(self._find)
         except SlutprisError as error:
-            shown: Viewable = shell.notice(str(error))
+            text = escape(str(error))
+            shown: Viewable | str = f'<p class="notice" role="status">{text}</p>'
         else:
             shown = self._show(found)
+        await soonest
         if asked == self._asked:
+            self._put(shown)
+
+    def _put(self, shown: Viewable | str) -> None:
+        if isinstance(shown, str):
+            self._pane.object = shown
+            shown = self._pane
+        if list(self.view) != [shown]:
             self.view[:] = [shown]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
@@ -30,6 +31,7 @@ from ml.dashboards.charts import (
     time_chart,
 )
 from ml.dashboards.later import Later
+from ml.valuation.attribution import log_mean, whole_numbers
 from ml.valuation.scenario import (
     CAUSES,
     FIGURES,
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
     from ml.valuation.valuation import Valuation, When
     from ml.valuation.value import Valuer
 
-NEAREST_SEK = 10_000
+NEAREST_SEK, THOUSAND = 10_000, 1_000
 HORIZONS = (12, 24, 36)
 CHOICE_WIDTH = 92
 """Of a button among others, in CSS pixels."""
@@ -214,7 +216,7 @@ SKELETON_CSS = """
   @keyframes breathe { from { opacity: 1; } to { opacity: 0.55; } }
 }
 .moments th[scope=row] { font-size: 15px; color: var(--ink); font-weight: 550;
-  border-top: 1px solid var(--line); padding: 9px 0; }
+  border-top: 1px solid var(--line); padding: 9px 0; white-space: normal; }
 .moments th[scope=row] small { display: block; font-size: 13px; font-weight: 400;
   color: var(--muted); }
 .moments tr.total th, .moments tr.total td { border-top: 2px solid var(--line);
@@ -263,7 +265,7 @@ def time_section(
     years_back.param.watch(chart.load, "value")
     questions = Later(
         lambda: differences_of(valuer, valuation),
-        lambda found: _styled(questions_html(found, language)),
+        lambda found: questions_html(found, language),
         _skeleton(language, "low"),
     )
     return pmui.Column(
@@ -565,21 +567,22 @@ def outcome_html(valuation: Valuation, ahead: Ahead, language: Language) -> str:
         high=theme.sek(last["high_sek"], NEAREST_SEK),
     )
     whole = sum(ahead.causes.values())
-    moved_sek = last["value_sek"] - valuation.value_sek
+    # In whole thousands that add up, as the table says they do.
+    before, after = (
+        round(amount / THOUSAND) for amount in (valuation.value_sek, last["value_sek"])
+    )
+    mean = log_mean(valuation.value_sek, last["value_sek"]) / THOUSAND
+    exact = mean * np.array(list(ahead.causes.values()))
+    parts = whole_numbers(exact, after - before)
     rows = "".join(
-        _cause_html(
-            CAUSE_NAMES[cause].to(language),
-            log,
-            moved_sek * log / whole if abs(whole) > 1e-9 else valuation.value_sek * log,
-            language,
-        )
-        for cause, log in ahead.causes.items()
+        _cause_html(CAUSE_NAMES[cause].to(language), log, int(part), language)
+        for (cause, log), part in zip(ahead.causes.items(), parts, strict=True)
     )
     heads = "".join(
         f'<th scope="col"{"" if place == 0 else RIGHT}>{words.to(language)}</th>'
         for place, words in enumerate(OUTCOME_COLUMNS)
     )
-    total = _cause_html(TOGETHER.to(language), whole, moved_sek, language, "total")
+    total = _cause_html(TOGETHER.to(language), whole, after - before, language, "total")
     return (
         f'<p class="outcome" role="status">{said}</p><table class="figures moments">'
         f"<caption>{OUTCOME_TABLE.to(language)}</caption><thead><tr>{heads}</tr>"
@@ -608,12 +611,12 @@ def _part(amount: int | None, language: Language) -> str:
 
 
 def _cause_html(
-    name: str, log: float, amount: float, language: Language, look: str = ""
+    name: str, log: float, thousands: int, language: Language, look: str = ""
 ) -> str:
     return (
         f'<tr class="{look}"><th scope="row">{name}</th>'
         f'<td class="right number">{_signed_percent(log, language)}</td>'
-        f'<td class="right number">{theme.signed_sek(amount, 1000)}</td></tr>'
+        f'<td class="right number">{theme.signed_sek(THOUSAND * thousands)}</td></tr>'
     )
 
 

@@ -144,7 +144,7 @@ def what_if_section(
     waiting = f'<div class="skeleton" role="status">{LOADING.to(language)}</div>'
     steps = Later(
         lambda: ready_answers(valuer, valuation.request),
-        lambda answers: _styled(steps_html(valuation, answers, language)),
+        lambda answers: steps_html(valuation, answers, language),
         _styled(waiting),
     )
     return shell.card(

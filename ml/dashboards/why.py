@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 SHOWN_SALES = 12
 """Rows of the table; the file has them all."""
 MAP_RADII_M = (250, 400, 550, 800, 1200, 2000, 3500)
+MAP_ASPECT = 1.5
 SMALLEST_SPOT, LARGEST_SPOT = 7, 24
 
 REASONS = Words("Varför just det värdet", "Why this value")
@@ -390,7 +391,12 @@ def _map_parts(valuation: Valuation, language: Language) -> list[Viewable]:
 
     def drawn(tiles: bool) -> pn.pane.Bokeh:
         chart = spot_map(
-            spots, language=language, centre=centre, radius_m=radius_m, tiles=tiles
+            spots,
+            language=language,
+            centre=centre,
+            radius_m=radius_m,
+            tiles=tiles,
+            aspect=MAP_ASPECT,
         )
         return chart.pane()
 
