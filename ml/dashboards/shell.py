@@ -17,6 +17,7 @@ import panel_material_ui as pmui
 import param
 
 from ml.dashboards import access, theme
+from ml.dashboards.printing import print_sheet
 from ml.valuation.batch_output import without_formulas
 from ml.valuation.words import Language, Words
 
@@ -119,7 +120,7 @@ def page(
     return pmui.Page(
         title="Slutpris",
         meta=pmui.template.base.Meta(title=f"{title} · Slutpris"),
-        main=shown,
+        main=[*shown, print_sheet(language)],
         header=[_navigation(name, language), _language_switch(language)],
         main_width=1240,
         theme_config=theme.THEME_CONFIG,
