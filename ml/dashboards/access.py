@@ -31,9 +31,10 @@ def is_allowed() -> bool:
     Outside a server there is no visitor, and nothing to keep from anybody.
     """
     context = pn.state.curdoc.session_context if pn.state.curdoc else None
-    if context is None or context.request is None or is_login_required():
+    request = getattr(context, "request", None)
+    if request is None or is_login_required():
         return True
-    return is_this_machine(context.request.remote_ip)
+    return is_this_machine(request.remote_ip)
 
 
 def is_login_required() -> bool:

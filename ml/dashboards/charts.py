@@ -178,7 +178,7 @@ class _Frame:
     highest: float
     options: dict[str, Any] = field(default_factory=dict)
 
-    def figure(self) -> figure:
+    def drawn(self) -> figure:
         ticks = nice_ticks(self.lowest, self.highest)
         made = plain_figure(
             self.title, self.height, y_range=(ticks[0], ticks[-1]), **self.options
@@ -244,7 +244,7 @@ def time_chart(
     values = [float(v) for part in shown for v in part.extent() if math.isfinite(v)]
     values = [*values, 0.0] if from_zero or not values else values
     dates = [date for part in shown for date in part.dates]
-    frame = _Frame(write, title, height, min(values), max(values)).figure()
+    frame = _Frame(write, title, height, min(values), max(values)).drawn()
     mark_axis(frame.xaxis[0], date_ticks(dates, language))
     for part in shown:
         part.draw(frame, write)
@@ -262,7 +262,7 @@ def month_bars(
     colour: str = TEAL,
 ) -> Chart:
     """Draw a bar for each month."""
-    frame = _Frame(write, title, height, 0, max([*values, 1])).figure()
+    frame = _Frame(write, title, height, 0, max([*values, 1])).drawn()
     mark_axis(frame.xaxis[0], date_ticks(dates, language))
     source = ColumnDataSource(
         {
@@ -364,7 +364,7 @@ def against(
     ticks = nice_ticks(min(ends), max(ends))
     first, last = ticks[0], ticks[-1]
     frame = _Frame(write, title, height, first, last, {"x_range": (first, last)})
-    made = frame.figure()
+    made = frame.drawn()
     mark_axis(made.xaxis[0], {tick: write(tick) for tick in ticks})
     made.xaxis.axis_label, made.yaxis.axis_label = names
     made.varea(
