@@ -121,12 +121,13 @@ class ValuationPage(pn.viewable.Viewer):
         self._settings = settings
         self._language: Language = language
         self._valuers = valuers(settings)
-        self._models = registered_models(settings)
         self._borrowed: Borrowed | None = None
         self._turn = 0
         self._document = pn.state.curdoc
         with self._valuers.borrow() as borrowed:
             facts = borrowed.city
+        # only now, for the very first visitor waits for the models to be fetched
+        self._models = registered_models(settings)
         self.form = ValuationForm(self._valuers, facts.agencies, self._models, language)
         self.form.param.watch(self._ask, "asked")
         self._notice = pmui.Column(sizing_mode="stretch_width", margin=0)
