@@ -10,13 +10,15 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 from tiny_market import PARAMETERS, publish_market, register_model
 
 from ml.valuation.boosted_model import BlendModel
+from warehouse.serving import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Page
 
@@ -163,7 +165,7 @@ def test_an_asking_price_without_its_model_is_told(site: str, page: Page) -> Non
 
 def test_a_refusal_gives_its_reason_and_no_value(site: str, page: Page) -> None:
     page.goto(f"{site}/valuation?{HOME.replace('=50', '=700')}")
-    page.get_by_text("Boarean ligger utanför").wait_for()
+    page.locator(".notice", has_text="Boarean ligger utanför").wait_for()
     assert page.locator(".value").count() == 0
 
 
@@ -207,6 +209,44 @@ def test_nothing_is_cut_off_on_a_narrow_phone(site: str, page: Page) -> None:
         }"""
     )
     assert too_wide == []
+
+
+def made_of(page: Page) -> str:
+    row = page.locator(".models li[data-made-of]").first
+    return row.get_attribute("data-made-of") or ""
+
+
+def value_until(page: Page, is_there: Callable[[], bool]) -> None:
+    """Value again and again, as a visitor does while something is published."""
+    for _ in range(60):
+        click_value(page)
+        page.wait_for_timeout(1000)
+        if is_there():
+            return
+    raise AssertionError("the page never noticed")
+
+
+def test_a_session_goes_on_when_something_is_published_or_broken(
+    site: str, settings: Settings, page: Page, tmp_path: Path
+) -> None:
+    page.goto(f"{site}/valuation?{HOME}")
+    page.locator(".value").wait_for()
+    old = made_of(page)
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute("update marts.sales set agency = 'Ny' where rooms = 1")
+        newer = publish(connection, settings.serving_dir).snapshot_id
+    value_until(page, lambda: made_of(page).startswith(newer))
+    assert not old.startswith(newer)
+    register_model(settings, tmp_path / "two", mdape_pct=1.0)
+    files = (settings.registry_dir / "xgboost" / "2").rglob("*")
+    largest = max(files, key=lambda path: path.stat().st_size * path.is_file())
+    largest.write_bytes(b"tampered with")
+    notice = page.get_by_text("Nyare uppgifter finns men kunde inte läsas")
+    value_until(page, lambda: notice.count() > 0)
+    assert made_of(page).startswith(newer)
+    # a new visitor is served all the same
+    page.goto(f"{site}/valuation?{HOME}")
+    page.locator(".value").wait_for()
 
 
 def test_without_data_the_pages_say_what_to_run(tmp_path: Path, page: Page) -> None:

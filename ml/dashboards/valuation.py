@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import duckdb
 import panel as pn
 import panel_material_ui as pmui
 import param
 
 from ml.dashboards import shell, theme
+from ml.dashboards.agency_section import agency_section
 from ml.dashboards.answer import (
     ANSWER_CSS,
     ModelAnswer,
@@ -29,6 +31,7 @@ from ml.dashboards.answer import (
 from ml.dashboards.batch_section import batch_section
 from ml.dashboards.charts import Line, time_chart
 from ml.dashboards.over_time import time_section
+from ml.dashboards.printing import NOT_PRINTED, PRINT_WIDTH
 from ml.dashboards.shared_link import copy_link, read_link, write_link
 from ml.dashboards.store import NOT_FOUND, Asked, problem_texts, shortened
 from ml.dashboards.valuation_form import ValuationForm
@@ -52,11 +55,8 @@ if TYPE_CHECKING:
     from ml.valuation.valuation import Valuation
     from ml.valuation.value import Valuer
 
-# Two changes of the button sent at almost the same time may reach the browser in the
-# wrong order and leave it loading for ever: a quick answer shows none, a slow one some
-# time.
-LOADING_AFTER_S = 0.2
-LOADING_AT_LEAST_S = 0.3
+CANNOT = (SlutprisError, duckdb.Error, OSError)
+"""What may go wrong in the middle of a session: files that were removed or damaged."""
 
 VALUE_TAB = Words("Värdera en bostad", "Value a home")
 FILE_TAB = Words("Värdera en fil", "Value a file")
@@ -152,7 +152,11 @@ class ValuationPage(pn.viewable.Viewer):
 
     def _one_home(self) -> Viewable:
         return pmui.Grid(
-            pmui.Grid(self.form, size={"xs": 12, "md": 4.4, "lg": 4}),
+            pmui.Grid(
+                self.form,
+                size={"xs": 12, "md": 4.4, "lg": 4},
+                css_classes=[NOT_PRINTED],
+            ),
             pmui.Grid(
                 self._top,
                 self._notice,
@@ -161,6 +165,7 @@ class ValuationPage(pn.viewable.Viewer):
                 self._sections,
                 self._coming,
                 size={"xs": 12, "md": 7.6, "lg": 8},
+                css_classes=[PRINT_WIDTH],
             ),
             container=True,
             spacing=3,
@@ -191,15 +196,14 @@ class ValuationPage(pn.viewable.Viewer):
             # told once: the fields show what is asked the next time
             self.form.form.unread = {}
             return
-        work = asyncio.ensure_future(asyncio.to_thread(self._valued, asked))
-        await asyncio.wait({work}, timeout=LOADING_AFTER_S)
-        if not work.done():
-            await self._load_until(work)
+        self.form.button.started = turn
         try:
-            borrowed, valuation = work.result()
-        except SlutprisError as error:
+            borrowed, valuation = await asyncio.to_thread(self._valued, asked)
+        except CANNOT as error:
             self._show_refusal(error)
             return
+        finally:
+            self.form.button.finished = turn
         if turn != self._turn:
             borrowed.close()
             return
@@ -211,26 +215,18 @@ class ValuationPage(pn.viewable.Viewer):
         borrowed = self._valuers.borrow(self._recalled)
         try:
             return borrowed, borrowed.valuer.value(asked.request)
-        except SlutprisError:
+        except CANNOT:
             borrowed.close()
             raise
 
-    async def _load_until(self, work: asyncio.Future[Any]) -> None:
-        self.form.button.loading = True
-        try:
-            await asyncio.wait({work})
-            await asyncio.sleep(LOADING_AT_LEAST_S)
-        finally:
-            self.form.button.loading = False
-
-    def _show_refusal(self, error: SlutprisError) -> None:
+    def _show_refusal(self, error: Exception) -> None:
         language = self._language
         if isinstance(error, AddressNotFoundError):
             text = NOT_FOUND.to(language).format(given=shortened(error.address))
             self.form.show_problems({"address": text})
             self.form.show_suggestions(error.suggestions)
             return
-        text = CANNOT_VALUE.to(language).format(reason=error)
+        text = CANNOT_VALUE.to(language).format(reason=shortened(error))
         self.form.show_suggestions([])
         self.form.show_problems({"model": text})
 
@@ -281,7 +277,7 @@ class ValuationPage(pn.viewable.Viewer):
             try:
                 other = await asyncio.to_thread(valuer.value, request)
                 answers[position] = replace(each, valuation=other)
-            except SlutprisError as error:
+            except CANNOT as error:
                 answers[position] = replace(each, problem=str(error))
             pane.object = models_html(answers, shown, self._language)
 
@@ -321,7 +317,7 @@ class ValuationPage(pn.viewable.Viewer):
                 return
             try:
                 made = await asyncio.to_thread(make, valuation, borrowed.valuer)
-            except SlutprisError as error:
+            except CANNOT as error:
                 made = shell.notice(str(error))
             if turn != self._turn:
                 return
@@ -358,10 +354,11 @@ def _sections(
     settings: Settings, language: Language
 ) -> list[Callable[[Valuation, Valuer], Viewable]]:
     """Give what is shown below the answer, from the top down."""
-    del settings
     return [
-        partial(section, language=language)
-        for section in (why_section, time_section, what_if_section)
+        partial(why_section, language=language),
+        partial(time_section, language=language),
+        partial(what_if_section, language=language),
+        lambda valuation, _: agency_section(valuation, settings, language),
     ]
 
 

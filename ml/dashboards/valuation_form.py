@@ -20,6 +20,7 @@ from ml.dashboards import shell, theme
 from ml.dashboards.address_field import AddressField
 from ml.dashboards.past_sales import building_html, past_sales, sale_row
 from ml.dashboards.store import NUMBER_FIELDS, HomeForm
+from ml.dashboards.value_button import ValueButton
 from ml.dashboards.written import FIELD_NAMES, MODEL_NAMES, fact_text, titled
 from ml.valuation.assumptions import SOURCE_WORDS, Assumption, assumptions
 from ml.valuation.known_home import KnownBuilding, known_home
@@ -122,12 +123,8 @@ class ValuationForm(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=(5, 10),
         )
-        self.button = pmui.Button(
-            label=VALUE_IT.to(language),
-            variant="contained",
-            size="large",
-            sizing_mode="stretch_width",
-            margin=(10, 10, 10, 10),
+        self.button = ValueButton(
+            label=VALUE_IT.to(language), sizing_mode="stretch_width", margin=10
         )
         self._watch()
 
@@ -187,7 +184,7 @@ class ValuationForm(pn.viewable.Viewer):
         )
 
     def _watch(self) -> None:
-        self.button.on_click(self._ask)
+        self.button.param.watch(self._ask, "presses")
         self._address.param.watch(self._ask, "entered")
         self._address.param.watch(self._choose_address, "chosen")
         self._past.param.watch(self._choose_sale, "choices")
