@@ -18,6 +18,7 @@ import param
 
 from ml.dashboards import access, theme
 from ml.dashboards.printing import print_sheet
+from ml.dashboards.spoken import spoken_frame
 from ml.valuation.batch_output import without_formulas
 from ml.valuation.words import Language, Words
 
@@ -41,6 +42,9 @@ LONGEST_CELL = 200
 """Characters of a text in a table; nobody reads a longer one there."""
 
 NAVIGATION_CSS = """
+/* heard, not seen: the marked link says the same */
+h1 { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden;
+     clip-path: inset(50%); white-space: nowrap; }
 nav { display: flex; gap: 4px; font-size: 15px; margin-left: 16px;
       color: var(--panel-on-primary-color); }
 nav a { color: inherit; text-decoration: none; padding: 6px 12px; border-radius: 8px; }
@@ -120,7 +124,7 @@ def page(
     return pmui.Page(
         title="Slutpris",
         meta=pmui.template.base.Meta(title=f"{title} · Slutpris"),
-        main=[*shown, print_sheet(language)],
+        main=[*shown, print_sheet(language), spoken_frame(language)],
         header=[_navigation(name, language), _language_switch(language)],
         main_width=1240,
         theme_config=theme.THEME_CONFIG,
@@ -141,6 +145,7 @@ def _navigation(current: str, language: Language) -> pn.pane.HTML:
     )
     label = NAVIGATION_LABEL.to(language)
     return pn.pane.HTML(
+        f"<h1>{NAVIGATION[current].to(language)}</h1>"
         f'<nav aria-label="{label}">{links}</nav>',
         stylesheets=[NAVIGATION_CSS],
         margin=0,
