@@ -37,13 +37,20 @@ not draw a chart again."""
 
 
 def _mode(
-    primary: str, on_primary: str, background: str, paper: str, ink: str, muted: str
+    primary: str,
+    on_primary: str,
+    background: str,
+    paper: str,
+    ink: str,
+    muted: str,
+    error: str,
 ) -> dict[str, Any]:
     return {
         "palette": {
             "primary": {"main": primary, "contrastText": on_primary},
             "background": {"default": background, "paper": paper},
             "text": {"primary": ink, "secondary": muted},
+            "error": {"main": error},
         },
         "typography": {"fontFamily": FONT, "button": {"textTransform": "none"}},
         "shape": {"borderRadius": 10},
@@ -51,13 +58,19 @@ def _mode(
             "MuiOutlinedInput": {"styleOverrides": {"root": FIELD}},
             "MuiPickersOutlinedInput": {"styleOverrides": {"root": FIELD}},
             "MuiPickersTextField": {"styleOverrides": {"root": {"width": "100%"}}},
+            # the library's own grey is too faint on the page's background
+            "MuiToggleButton": {"styleOverrides": {"root": {"color": muted}}},
         },
     }
 
 
 THEME_CONFIG = {
-    "light": _mode("#0d5c56", "#ffffff", "#f5f3ee", "#ffffff", "#17212b", "#5a6570"),
-    "dark": _mode("#7fd1c4", "#0c1a19", "#10161b", "#182027", "#e9e7e2", "#a3adb5"),
+    "light": _mode(
+        *("#0d5c56", "#ffffff", "#f5f3ee", "#ffffff", "#17212b", "#5a6570", "#c62f36")
+    ),
+    "dark": _mode(
+        *("#7fd1c4", "#0c1a19", "#10161b", "#182027", "#e9e7e2", "#a3adb5", "#f2777c")
+    ),
 }
 """Warm paper and pine by day, ink and mint by night."""
 
@@ -168,7 +181,7 @@ svg text { font-family: inherit; fill: var(--muted); font-size: 12.5px; }
   line-height: 1;
   padding: 4px 7px;
   border-radius: 99px;
-  color: var(--amber);
+  color: color-mix(in srgb, var(--amber) 70%, var(--ink));
   border: 1px dashed var(--amber);
   white-space: nowrap;
 }
