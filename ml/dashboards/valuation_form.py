@@ -170,7 +170,7 @@ class ValuationForm(pn.viewable.Viewer):
         """Say what is wrong with the fields, and mark them."""
         items = "".join(f"<li>{escape(text)}</li>" for text in problems.values())
         self._problems.param.update(
-            object=f'<ul role="alert">{items}</ul>' if items else "",
+            object=f'<div role="alert"><ul>{items}</ul></div>' if items else "",
             visible=bool(problems),
         )
         self._address.is_wrong = bool({"address", "street_number"} & set(problems))
