@@ -208,11 +208,16 @@ def listed_html(
 
 def no_listed_model_html(model: str, price_sek: float, language: Language) -> str:
     """Say plainly that the value once listed cannot be shown."""
+    reason = NO_LISTED_MODEL.to(language).format(model=model)
+    return listed_problem_html(reason, price_sek, language)
+
+
+def listed_problem_html(reason: str, price_sek: float, language: Language) -> str:
+    """Say why there is no value once listed."""
     title = LISTED.to(language).format(price=theme.sek(price_sek))
-    reason = NO_LISTED_MODEL.to(language).format(model=escape(model))
     return (
         f'<section class="card"><h2>{title}</h2>'
-        f'<p class="notice">{reason}</p></section>'
+        f'<p class="notice">{escape(reason)}</p></section>'
     )
 
 

@@ -24,6 +24,7 @@ from ml.dashboards.answer import (
     ModelAnswer,
     answer_html,
     listed_html,
+    listed_problem_html,
     models_html,
     no_listed_model_html,
     source_html,
@@ -38,6 +39,7 @@ from ml.dashboards.valuation_form import ValuationForm
 from ml.dashboards.valuers import registered_models, valuers
 from ml.dashboards.what_if import what_if_section
 from ml.dashboards.why import why_section
+from ml.serving_models import ServingRegistry
 from ml.valuation.places import AddressNotFoundError
 from ml.valuation.registration import registered_name
 from ml.valuation.request import InvalidRequestError
@@ -297,9 +299,14 @@ class ValuationPage(pn.viewable.Viewer):
         pane.object = listed_html(before, None, price_sek, language)
         try:
             value = await asyncio.to_thread(valuer.value, listed)
-        except SlutprisError:
+        except CANNOT as error:
             model = registered_name(listed.model, "listed")
-            pane.object = no_listed_model_html(model, price_sek, language)
+            is_there = model in ServingRegistry(self._settings).names()
+            pane.object = (
+                listed_problem_html(shortened(error), price_sek, language)
+                if is_there
+                else no_listed_model_html(model, price_sek, language)
+            )
             return
         pane.object = listed_html(before, value, price_sek, language)
 
