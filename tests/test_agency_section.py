@@ -197,6 +197,18 @@ def test_few_sales_with_an_agency_make_a_report_that_says_so(tmp_path: Path) -> 
     assert content["sales"] == 51
 
 
+def test_a_market_too_young_to_be_valued_by_its_past_is_too_few(
+    tmp_path: Path,
+) -> None:
+    settings = publish_market(tmp_path)
+    with connect(settings.warehouse_path) as connection:
+        connection.execute("alter table marts.sales add column source_id varchar")
+        connection.execute("delete from marts.sales where sold_date < '2024-10-01'")
+        content = ensure_agency_report(connection, settings)
+    assert content["is_enough"] is False
+    assert content["sales"] == 0
+
+
 def test_a_long_or_hostile_name_is_data_and_cut() -> None:
     name = "<img src=x onerror=alert(1)>" * 400
     chart = interval_rows(

@@ -114,7 +114,7 @@ def _content(
     values = out_of_sample(
         sales.merge(sold.drop(columns=["district", "agency"]), on="sale_id"), settings
     )
-    named = values.drop(columns="district").merge(
+    named = values.drop(columns=["district", "agency"], errors="ignore").merge(
         sold[["sale_id", "agency", "district"]], on="sale_id", validate="one_to_one"
     )
     try:
