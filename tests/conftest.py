@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_hopsworks import FakeCluster
+from running_pipeline import Pipeline, ran_pipeline
 
 from warehouse.settings import Settings
 from warehouse.store import connect, create_raw_tables
@@ -44,6 +45,16 @@ def warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     with connect(settings.warehouse_path) as connection:
         create_raw_tables(connection)
         yield connection
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """The whole data flow over a small market, run once for all tests that look at it.
+
+    It takes a minute or two. Who would change what lies in its folder copies it.
+    """
+    with ran_pipeline(tmp_path_factory.mktemp("pipeline")) as ran:
+        yield ran
 
 
 @pytest.fixture(scope="module")
