@@ -117,9 +117,9 @@ ANSWER_CSS = """
   background: color-mix(in srgb, var(--accent) 28%, transparent); }
 .span .mark { position: absolute; top: 0; width: 4px; height: 14px; margin-left: -2px;
   border-radius: 2px; background: var(--accent); }
-.span .asked { position: absolute; top: -6px; height: 24px; margin-left: -1px;
+.span .asked { position: absolute; top: -5px; height: 20px; margin-left: -1px;
   border-left: 2px dashed var(--amber); }
-.span small { position: absolute; left: 0; right: 0; top: 13px; text-align: center;
+.span small { position: absolute; left: 0; right: 0; top: 15px; text-align: center;
   color: var(--muted); font-size: 12px; }
 .skeleton { display: block; height: 12px; border-radius: 6px;
   background: linear-gradient(90deg, var(--wash), var(--line), var(--wash));
