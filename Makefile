@@ -61,12 +61,14 @@ check: $(READY)  ## linters, types, import contract, dbt parse, Dagster definiti
 	@$(BIN)/dbt --quiet --warn-error parse --project-dir dbt_project
 	@$(BIN)/dg check defs
 
-bench: $(READY)  ## measure: crawl, geocoding, publishing, build time and memory by size, training, latency (some hours)
+bench: $(READY)  ## measure: crawl, geocoding, publishing, build time and memory by size, training, latency, pages (some hours)
 	@$(BIN)/python tests/bench.py
 	@$(BIN)/python tests/bench_crawl.py
 	@$(BIN)/python tests/bench_geocoding.py
 	@$(BIN)/python tests/bench_hopsworks.py
 	@$(BIN)/python tests/bench_valuation.py
+	@$(BIN)/python tests/bench_dashboards.py
+	@$(BIN)/python tests/soak_dashboards.py
 
 clean:  ## remove the environment and caches; the data folder is kept
 	rm -rf $(VENV) .nominatim .pytest_cache .ruff_cache *.egg-info build

@@ -1,7 +1,7 @@
 """Visitors who keep valuing while Dagster makes everything anew.
 
-``python tests/soak_dashboards.py --minutes 5 --visitors 20`` builds the demo's market
-(or copies the data folder it is given), serves the pages, lands a sale and launches
+``python tests/soak_dashboards.py`` (part of ``make bench``, after ``make demo``) copies
+the data folder, serves the pages, lands a sale and launches
 ``dg launch --assets '*'`` again and again, and lets the visitors value the same homes
 all the while. It fails on an error, on an answer that mixes two snapshots or models,
 and where memory grows by more than it may.
@@ -286,7 +286,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--visitors", type=int, default=20)
-    parser.add_argument("--data", type=Path, required=True, help="is copied first")
+    parser.add_argument(
+        "--data", type=Path, default=Settings().data, help="is copied first"
+    )
     arguments = parser.parse_args()
     record = Record()
     with tempfile.TemporaryDirectory(prefix="slutpris-soak-") as folder:
