@@ -212,7 +212,7 @@ def test_contributions_of_features_and_of_groups_add_up_to_the_log_price(
     each_model: BoostedModel, past: pd.DataFrame, homes: pd.DataFrame
 ) -> None:
     logs = feature_log_contributions(each_model, homes)
-    groups = by_group(each_model, homes, usual_row(each_model, past))
+    groups = by_group(each_model, homes, usual_row(each_model, past)).frame()
 
     level = homes["price_index_sek_per_m2"] * homes["living_area_m2"]
     predicted = np.log(each_model.predict(homes) / level)
@@ -237,7 +237,7 @@ def test_group_contributions_are_means_over_all_orders_of_groups() -> None:
     home, usual = np.array([2.0, 3, 5, 1, 1900]), np.array([1.0, 1, 4, np.nan, 1950])
     groups = {"place": [0, 1], "size": [2], "floor": [3], "building": [4]}
 
-    found = group_log_contributions(curved, home[None, :], usual, COLUMNS).iloc[0]
+    found = group_log_contributions(curved, home[None, :], usual, COLUMNS).row(0)
 
     by_hand = dict.fromkeys(groups, 0.0)
     for order in permutations(groups):
@@ -246,8 +246,8 @@ def test_group_contributions_are_means_over_all_orders_of_groups() -> None:
             before = curved(mixed[None, :])[0]
             mixed[groups[group]] = home[groups[group]]
             by_hand[group] += (curved(mixed[None, :])[0] - before) / 24
-    assert found.drop(BASE).to_dict() == pytest.approx(by_hand)
-    assert found[BASE] == curved(usual[None, :])[0]
+    assert found.pop(BASE) == curved(usual[None, :])[0]
+    assert found == pytest.approx(by_hand)
     assert found["building"] == 0
 
 

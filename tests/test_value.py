@@ -398,8 +398,8 @@ def test_a_warm_path_gives_duckdb_s_frame(settings: Settings) -> None:
         assert place is not None
         days = (asked.date, date(2021, 1, 1), date(2010, 1, 1))
         homes = [HomeAtDate(asked, place, day) for day in days]
-        expected = cold.features(snapshot.connection, homes)
-        frame = warm.features(snapshot.connection, homes)
+        expected = cold.features(snapshot.connection, homes).frame()
+        frame = warm.features(snapshot.connection, homes).frame()
         pd.testing.assert_frame_equal(frame, expected)
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from autogluon.tabular import TabularPredictor
 
+    from ml.valuation.hedonic.columns import Table
+
 TARGET = "log_beyond_hedonic_sum"
 PREDICTOR = "predictor"
 
@@ -98,11 +100,11 @@ class AutoGluonModel:
         self._calibrate(recent)
         return self
 
-    def predict(self, features: pd.DataFrame) -> np.ndarray:
+    def predict(self, features: Table) -> np.ndarray:
         """Values in SEK."""
         return self.recalibration.applied(self._values(features), features)
 
-    def valuations(self, features: pd.DataFrame) -> pd.DataFrame:
+    def valuations(self, features: Table) -> pd.DataFrame:
         """Values with range, confidence class and, where there is too little, why not.
 
         The columns are those of ``BoostedModel.valuations``.
@@ -149,7 +151,7 @@ class AutoGluonModel:
         model.predictor.persist()
         return model
 
-    def _values(self, features: pd.DataFrame, model: str | None = None) -> np.ndarray:
+    def _values(self, features: Table, model: str | None = None) -> np.ndarray:
         log_ratio = self.log_ratio(self.encoding.matrix(features), model)
         return self.encoding.value_sek(log_ratio, features)
 

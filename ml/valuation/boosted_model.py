@@ -33,6 +33,8 @@ from ml.valuation.recalibration import Recalibration, held_out
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ml.valuation.hedonic.columns import Table
+
 
 class BoostedModel:
     """The mean of learners of the log of price per m² over the price level.
@@ -84,11 +86,11 @@ class BoostedModel:
             )
         return self._trained(sales)
 
-    def predict(self, features: pd.DataFrame) -> np.ndarray:
+    def predict(self, features: Table) -> np.ndarray:
         """Values in SEK."""
         return self.recalibration.applied(self._values(features), features)
 
-    def valuations(self, features: pd.DataFrame) -> pd.DataFrame:
+    def valuations(self, features: Table) -> pd.DataFrame:
         """Values with range, confidence class and, where there is too little, why not.
 
         Returns
@@ -197,7 +199,7 @@ class BoostedModel:
     def _shares(self) -> dict[str, float]:
         return self.listed_shares if self.mode == "listed" else self.shares
 
-    def _values(self, features: pd.DataFrame) -> np.ndarray:
+    def _values(self, features: Table) -> np.ndarray:
         log_ratio = self.log_ratio(self.encoding.matrix(features))
         return self.encoding.value_sek(log_ratio, features)
 

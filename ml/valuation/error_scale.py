@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml.valuation.hedonic.columns import floats
+from ml.valuation.hedonic.columns import floats, texts
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from ml.valuation.hedonic.columns import Table
 
 LARGE_AREA_M2 = 80
 NEAR_M = 200
@@ -125,7 +125,7 @@ class ThinEvidence:
     max_distance_m: float
 
     @classmethod
-    def fitted(cls, features: pd.DataFrame) -> ThinEvidence:
+    def fitted(cls, features: Table) -> ThinEvidence:
         """Take the limits from the typical home among past sales."""
         weight = np.nanmedian(np.append(numbers(features, "comparables_weight"), 0))
         distance = numbers(features, "comparables_distance_m")
@@ -135,7 +135,7 @@ class ThinEvidence:
             max_distance_m=float(THIN_DISTANCE_TIMES * typical),
         )
 
-    def among(self, features: pd.DataFrame) -> np.ndarray:
+    def among(self, features: Table) -> np.ndarray:
         """Tell which homes have too little around them, or no place of their own."""
         weight = numbers(features, "comparables_weight")
         distance = numbers(features, "comparables_distance_m")
@@ -150,7 +150,7 @@ class ThinEvidence:
         return asdict(self)
 
 
-def traits_of(features: pd.DataFrame, value_sek: np.ndarray) -> np.ndarray:
+def traits_of(features: Table, value_sek: np.ndarray) -> np.ndarray:
     """Compute what errors grow with, a column for each of ``DIRECTIONS``.
 
     A column that is absent counts as missing, and missing evidence as the least there
@@ -172,14 +172,14 @@ def traits_of(features: pd.DataFrame, value_sek: np.ndarray) -> np.ndarray:
     return np.column_stack([(traits | flags)[name] for name in DIRECTIONS])
 
 
-def numbers(features: pd.DataFrame, name: str) -> np.ndarray:
+def numbers(features: Table, name: str) -> np.ndarray:
     """Read a column as doubles, NaN where it is null or absent."""
     if name not in features:
         return np.full(len(features), np.nan)
     return floats(features, name)
 
 
-def _evidence(features: pd.DataFrame) -> dict[str, np.ndarray]:
+def _evidence(features: Table) -> dict[str, np.ndarray]:
     spread = np.nan_to_num(numbers(features, "comparables_log_spread"), nan=0.1)
     weight = np.nan_to_num(numbers(features, "comparables_weight"))
     distance = np.nan_to_num(numbers(features, "comparables_distance_m"), nan=FAR_M)
@@ -225,7 +225,7 @@ def _regressed(
     return found
 
 
-def _has_place_of_house(features: pd.DataFrame) -> np.ndarray:
+def _has_place_of_house(features: Table) -> np.ndarray:
     if "position_source" not in features:
         return np.full(len(features), True)
-    return features["position_source"].isin(POSITIONS_OF_A_HOUSE).to_numpy()
+    return np.isin(texts(features, "position_source"), POSITIONS_OF_A_HOUSE)

@@ -27,11 +27,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from ml.valuation.attribution import sek_parts
 from ml.valuation.features import MARKET_LEVEL
+from ml.valuation.hedonic.columns import floats
 from ml.valuation.log_contributions import AREA, BASE
 from ml.valuation.reason_groups import (
     FEATURE_NAMES,
@@ -48,6 +48,9 @@ from ml.valuation.reason_groups import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pandas as pd
+
+    from ml.valuation.hedonic.columns import Table
     from ml.valuation.words import Language
 
 
@@ -133,8 +136,8 @@ class Reference:
 
 
 def explained(
-    log_contributions: pd.DataFrame,
-    features: pd.DataFrame,
+    log_contributions: Table,
+    features: Table,
     value_sek: Sequence[float] | np.ndarray,
     reference: Reference,
     language: Language = "sv",
@@ -162,64 +165,59 @@ def explained(
         When a feature has no group, or the contributions belong to another value.
     """
     logs = logs_from_reference(log_contributions, features, value_sek, reference)
-    sek = contributions_sek(logs, value_sek, reference)
+    told = {name: features[name].tolist() for name in _told(features)}
     return [
-        _explanation(logs_of, sek_of, home, reference, language)
-        for logs_of, sek_of, home in zip(
-            _rows(logs), _rows(sek), _rows(features[_told(features)]), strict=True
+        _explanation(
+            logs_of,
+            contributions_sek(logs_of, round(value), reference),
+            home,
+            reference,
+            language,
         )
+        for logs_of, value, home in zip(logs, value_sek, _rows(told), strict=True)
     ]
 
 
 def logs_from_reference(
-    log_contributions: pd.DataFrame,
-    features: pd.DataFrame,
+    log_contributions: Table,
+    features: Table,
     value_sek: Sequence[float] | np.ndarray,
     reference: Reference,
-) -> pd.DataFrame:
+) -> list[dict[str, float]]:
     """Add the steps from the usual area and market to the model's contributions.
 
     Where no index of the day is known, the market's step is what is left to the value.
     """
-    area_m2 = features[AREA].to_numpy(dtype="float64")
-    level = pd.to_numeric(features[PRICE_INDEX]).to_numpy(dtype="float64")
-    names = [str(name) for name in log_contributions]
-    logs = log_contributions.to_numpy(dtype="float64", copy=True)
-    logs[:, names.index(AREA if AREA in names else "size")] += np.log(
-        area_m2 / reference.living_area_m2
-    )
-    if MARKET_LEVEL in names:
-        logs[:, names.index(MARKET_LEVEL)] -= reference.market_log_level
-        logs[:, names.index(BASE)] += reference.market_log_level
-    market = np.log(level / reference.price_index_sek_per_m2)
+    logs = {str(name): floats(log_contributions, name) for name in log_contributions}
+    size = AREA if AREA in logs else "size"
+    logs[size] = logs[size] + np.log(floats(features, AREA) / reference.living_area_m2)
+    if MARKET_LEVEL in logs:
+        logs[MARKET_LEVEL] = logs[MARKET_LEVEL] - reference.market_log_level
+        logs[BASE] = logs[BASE] + reference.market_log_level
+    market = np.log(floats(features, PRICE_INDEX) / reference.price_index_sek_per_m2)
     value = np.asarray(value_sek, dtype="float64")
-    rest = np.log(value / _level_sek(reference)) - logs.sum(axis=1)
-    market = np.where(np.isnan(market), rest, market)
-    return pd.DataFrame(np.column_stack([logs, market]), columns=[*names, PRICE_INDEX])
+    rest = np.log(value / _level_sek(reference)) - np.column_stack(
+        list(logs.values())
+    ).sum(axis=1)
+    logs[PRICE_INDEX] = np.where(np.isnan(market), rest, market)
+    return list(_rows({name: values.tolist() for name, values in logs.items()}))
 
 
 def contributions_sek(
-    logs: pd.DataFrame,
-    value_sek: Sequence[float] | np.ndarray,
-    reference: Reference,
-) -> pd.DataFrame:
-    """Divide values in SEK: each row of whole numbers adds up to its value exactly.
+    logs: Mapping[str, float], value_sek: int, reference: Reference
+) -> dict[str, int]:
+    """Divide a value in SEK: whole numbers that add up to it exactly.
 
-    ``logs`` are those of :func:`logs_from_reference`; the columns are the same, the
+    ``logs`` are a home's of :func:`logs_from_reference`; the names are the same, the
     base among them.
     """
-    causes = [str(name) for name in logs if name != BASE]
-    base_sek = np.exp(logs[BASE].to_numpy()) * _level_sek(reference)
-    rows = [
-        [round(base), *sek_parts(row, round(base), round(value))]
-        for base, row, value in zip(
-            base_sek, logs[causes].to_numpy(), value_sek, strict=True
-        )
-    ]
-    return pd.DataFrame(rows, columns=[BASE, *causes])
+    causes = [name for name in logs if name != BASE]
+    base_sek = round(np.exp(logs[BASE]) * _level_sek(reference))
+    parts = sek_parts(np.array([logs[name] for name in causes]), base_sek, value_sek)
+    return {BASE: base_sek, **dict(zip(causes, parts.tolist(), strict=True))}
 
 
-def _told(features: pd.DataFrame) -> list[str]:
+def _told(features: Table) -> list[str]:
     """Name the columns that facts are told of."""
     return [
         name
@@ -228,11 +226,9 @@ def _told(features: pd.DataFrame) -> list[str]:
     ]
 
 
-def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Give rows as plain values: a tenth of the time of ``to_dict("records")``."""
-    names = [str(name) for name in frame]
-    for values in frame.astype("object").to_numpy().tolist():
-        yield dict(zip(names, values, strict=True))
+def _rows(columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
 
 
 def _level_sek(reference: Reference) -> float:

@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from ml.valuation.hedonic.columns import floats, known_floats
+from ml.valuation.hedonic.columns import floats, known_floats, texts
 from ml.valuation.hedonic.hedonics import (
     HEDONIC_FEATURES,
     LATELY_FEATURE,
@@ -24,8 +24,10 @@ from ml.valuation.hedonic.terms import GUESSED_YEAR_SOURCES
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
+
+    from ml.valuation.hedonic.columns import Table
 
 Mode = Literal["before_listing", "listed"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -163,7 +165,7 @@ def read_sale_features(
         ) from error
 
 
-def assumed_economy(features: pd.Series) -> list[str]:
+def assumed_economy(features: Mapping[str, Any]) -> list[str]:
     """Name the figures of the economy that are assumed for a home's day.
 
     The day lies after the last published figure of their series; what stands there is
@@ -213,7 +215,7 @@ class FeatureEncoding:
             fallback_price_sek_per_m2=float(sales["price_per_m2_sek"].median()),
         )
 
-    def matrix(self, features: pd.DataFrame) -> pd.DataFrame:
+    def matrix(self, features: Table) -> pd.DataFrame:
         """Doubles in the model's order, NaN where missing."""
         rows = np.empty((len(features), len(self.columns)))
         for place, name in enumerate(self.columns):
@@ -225,9 +227,9 @@ class FeatureEncoding:
         price = sales["sold_price_sek"] / sales["living_area_m2"]
         return np.log(price.to_numpy(dtype=float) / self.price_level(sales))
 
-    def value_sek(self, log_ratio: np.ndarray, features: pd.DataFrame) -> np.ndarray:
+    def value_sek(self, log_ratio: np.ndarray, features: Table) -> np.ndarray:
         """Turn predicted log ratios back into prices, in SEK."""
-        area_m2 = features["living_area_m2"].to_numpy(dtype=float)
+        area_m2 = floats(features, "living_area_m2")
         return np.exp(log_ratio) * self.price_level(features) * area_m2
 
     def to_json(self) -> dict[str, Any]:
@@ -243,7 +245,7 @@ class FeatureEncoding:
             fallback_price_sek_per_m2=values["fallback_price_sek_per_m2"],
         )
 
-    def price_level(self, features: pd.DataFrame) -> np.ndarray:
+    def price_level(self, features: Table) -> np.ndarray:
         """What a usual m² costs that day: the index, moved by the latest sales."""
         index = floats(features, "price_index_sek_per_m2")
         level = np.where(np.isnan(index), self.fallback_price_sek_per_m2, index)
@@ -256,7 +258,7 @@ class FeatureEncoding:
         """Whether hedonic features are read, and with them the level of the day."""
         return any(name in HEDONIC_FEATURES for name in self.columns)
 
-    def _number(self, features: pd.DataFrame, name: str) -> np.ndarray:
+    def _number(self, features: Table, name: str) -> np.ndarray:
         if name == LISTED_FEATURE:
             return self._list_price_ratio(features)
         if name == ASKING_GAP:
@@ -267,35 +269,36 @@ class FeatureEncoding:
             return known_fact(features, name)
         return floats(features, name)
 
-    def _list_price_ratio(self, features: pd.DataFrame) -> np.ndarray:
+    def _list_price_ratio(self, features: Table) -> np.ndarray:
         per_m2 = _asked_sek(features) / floats(features, "living_area_m2")
         return np.log(per_m2 / self.price_level(features))
 
 
-def _asked_sek(features: pd.DataFrame) -> np.ndarray:
+def _asked_sek(features: Table) -> np.ndarray:
     asked = floats(features, "list_price_sek")
     return np.where(asked > 0, asked, np.nan)
 
 
-def market_log_level(features: pd.DataFrame) -> np.ndarray:
+def market_log_level(features: Table) -> np.ndarray:
     """Log of the latest sales' level over the index; none where it is not known."""
     level = floats(features, MARKET_LEVEL)
     return np.where(np.isnan(level), 0.0, level)
 
 
-def hedonic_sum(features: pd.DataFrame) -> np.ndarray:
+def hedonic_sum(features: Table) -> np.ndarray:
     """Add up what qualities and neighbours say: the log price ratio, unlearnt."""
     return np.sum([floats(features, name) for name in HEDONIC_SUM], axis=0)
 
 
-def known_fact(features: pd.DataFrame, name: str) -> np.ndarray:
+def known_fact(features: Table, name: str) -> np.ndarray:
     """Give a fact of ``KNOWN_FACTS``, missing where it is imputed."""
     if name == "fee_sek_per_m2_month":
         fee = known_floats(features, "fee_sek_per_month")
         return fee / floats(features, "living_area_m2")
     if name == "floor_known":
         return known_floats(features, "floor")
-    is_guess = features["construction_year_source"].isin(GUESSED_YEAR_SOURCES)
+    source = texts(features, "construction_year_source")
+    is_guess = np.isin(source, GUESSED_YEAR_SOURCES)
     return np.where(is_guess, np.nan, floats(features, "construction_year"))
 
 

@@ -27,6 +27,8 @@ from warehouse.errors import SlutprisError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ml.valuation.hedonic.columns import Table
+
 COVERAGE = 0.9
 FSD_COVERAGE = 0.68
 MIN_SALES = 50
@@ -148,7 +150,7 @@ class Calibration:
         value_sek = values_of_recent(sales[~is_recent], recent)
         return cls.fitted(recent, value_sek, recent["sold_price_sek"].to_numpy())
 
-    def ranges(self, features: pd.DataFrame, value_sek: np.ndarray) -> pd.DataFrame:
+    def ranges(self, features: Table, value_sek: np.ndarray) -> pd.DataFrame:
         """Give homes the range their price will lie in nine times in ten.
 
         Parameters
@@ -211,7 +213,7 @@ class Calibration:
         )
 
     def _refusals(
-        self, features: pd.DataFrame, values: np.ndarray, fsd_pct: np.ndarray
+        self, features: Table, values: np.ndarray, fsd_pct: np.ndarray
     ) -> np.ndarray:
         """Reasons by row, the gravest first; None where there is none."""
         area_m2 = numbers(features, "living_area_m2")
@@ -286,5 +288,5 @@ def _fsd(log_fsd: np.ndarray, is_thin: np.ndarray) -> np.ndarray:
     return 100 * np.sinh(np.where(is_thin, np.maximum(log_fsd, least), log_fsd))
 
 
-def _is_missing(features: pd.DataFrame, name: str) -> np.ndarray:
+def _is_missing(features: Table, name: str) -> np.ndarray:
     return np.isnan(numbers(features, name))

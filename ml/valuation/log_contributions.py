@@ -19,6 +19,7 @@ import pandas as pd
 
 from ml.valuation.attribution import coalitions, shapley_values
 from ml.valuation.features import MARKET_LEVEL, market_log_level
+from ml.valuation.hedonic.columns import Columns
 from ml.valuation.reason_groups import RECALIBRATION, group_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from ml.valuation.boosted_model import BoostedModel
     from ml.valuation.features import FeatureEncoding
+    from ml.valuation.hedonic.columns import Table
     from ml.valuation.recalibration import Recalibration
 
 BASE = "base"
@@ -56,12 +58,10 @@ def feature_log_contributions(
     ``market_log_level``; a row adds up to the log of the value per m² over the index.
     """
     logs = model.log_contributions(features)
-    return _with_market(logs, model, features)
+    return logs.assign(**_market(model, features))
 
 
-def by_group(
-    model: RatioModel, features: pd.DataFrame, usual_home: np.ndarray
-) -> pd.DataFrame:
+def by_group(model: RatioModel, features: Table, usual_home: np.ndarray) -> Columns:
     """Contributions of groups, of any model and in the time of some 128 predictions.
 
     Parameters
@@ -82,24 +82,22 @@ def by_group(
     def predict_log(rows: np.ndarray) -> np.ndarray:
         return model.log_ratio(pd.DataFrame(rows, columns=columns))
 
-    logs = group_log_contributions(
+    groups = group_log_contributions(
         predict_log,
         model.encoding.matrix(features).to_numpy(),
         usual_home,
         columns,
-    ).set_index(features.index)
+    )
     # The one feature of that group; what else is the market lies outside the trees.
-    logs = logs.rename(columns={"market": "size_log_drift"})
+    logs = {"size_log_drift" if g == "market" else g: groups[g] for g in groups}
     logs[RECALIBRATION] = model.recalibration.log_shifts(features)
-    return _with_market(logs, model, features)
+    return Columns(logs | _market(model, features))
 
 
-def _with_market(
-    logs: pd.DataFrame, model: RatioModel, features: pd.DataFrame
-) -> pd.DataFrame:
+def _market(model: RatioModel, features: Table) -> dict[str, np.ndarray]:
     if not model.encoding.is_hedonic:
-        return logs
-    return logs.assign(**{MARKET_LEVEL: market_log_level(features)})
+        return {}
+    return {MARKET_LEVEL: market_log_level(features)}
 
 
 def group_log_contributions(
@@ -107,7 +105,7 @@ def group_log_contributions(
     homes: np.ndarray,
     usual_home: np.ndarray,
     columns: Sequence[str],
-) -> pd.DataFrame:
+) -> Columns:
     """Shapley values of groups of features against a usual home, for any model.
 
     Each subset of groups is taken from the home and the others from the usual home, and
@@ -132,17 +130,15 @@ def group_log_contributions(
     """
     groups = np.array([group_of(name) for name in columns])
     differs = ~((homes == usual_home) | (np.isnan(homes) & np.isnan(usual_home)))
-    players = list(dict.fromkeys(groups[differs.any(axis=0)]))
+    players = list(dict.fromkeys(groups[differs.any(axis=0)].tolist()))
     members = np.array([groups == player for player in players])
     is_own = (coalitions(len(players))[:, :, None] & members).any(axis=1)
     mixed = np.where(is_own[:, None, :], homes, usual_home)
     outcomes = np.asarray(predict_log(mixed.reshape(-1, len(columns))), dtype="float64")
     outcomes = outcomes.reshape(len(is_own), len(homes))
-    contributions = pd.DataFrame(
-        0.0, index=range(len(homes)), columns=list(dict.fromkeys(groups))
-    )
-    contributions[players] = shapley_values(outcomes).T
-    return contributions.assign(**{BASE: outcomes[0]})
+    nothing = dict.fromkeys(groups.tolist(), np.zeros(len(homes)))
+    found = dict(zip(players, shapley_values(outcomes), strict=True))
+    return Columns(nothing | found | {BASE: outcomes[0]})
 
 
 def typical_home(sales: pd.DataFrame, encoding: FeatureEncoding) -> pd.DataFrame:

@@ -14,8 +14,8 @@ import pandas as pd
 from ml.valuation.comparables import Comparables
 from ml.valuation.described import hedonics_of, with_features
 from ml.valuation.features import market_log_level, read_sale_features
-from ml.valuation.hedonic.columns import floats
-from ml.valuation.hedonic.hedonics import SALE_COLUMNS
+from ml.valuation.hedonic.columns import Columns, Table, floats
+from ml.valuation.hedonic.hedonics import HEDONIC_FEATURES, SALE_COLUMNS
 from ml.valuation.reasons import USUAL_DAYS
 
 if TYPE_CHECKING:
@@ -53,15 +53,18 @@ class PastMarket:
         self.hedonics.described(homes.assign(sold_date=pd.to_datetime(days)))
 
     def described(
-        self, features: pd.DataFrame, asked_sek: Sequence[float | None]
-    ) -> tuple[pd.DataFrame, NearSales]:
+        self, features: Columns, asked_sek: Sequence[float | None]
+    ) -> tuple[Columns, NearSales]:
         """Add hedonic features and asking prices to rows of features.
 
         The sales that the first home was described by come with them.
         """
         found, near = self.hedonics.described(features)
-        found["list_price_sek"] = np.array(asked_sek, dtype=float)
-        return with_features(features, found), near
+        described = features.with_columns(
+            **dict(zip(HEDONIC_FEATURES, found.T, strict=True)),
+            list_price_sek=np.array(asked_sek, dtype=float),
+        )
+        return described, near
 
     def latest(self, connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         """Give the described sales of the last year: what is usual now."""
@@ -73,20 +76,20 @@ class PastMarket:
         return with_features(sales, found.reindex(sales["sale_id"]))
 
 
-def carried_to_each_day(features: pd.DataFrame) -> pd.DataFrame:
+def carried_to_each_day(features: Columns) -> Columns:
     """Carry one home's asking price, of its first row, along with the market.
 
     Asked for on the first row's day; on another, homes were asked for as much more or
     less as the market was higher or lower.
     """
-    if features["list_price_sek"].isna().iloc[0]:
+    asked_sek = floats(features, "list_price_sek")[0]
+    if np.isnan(asked_sek):
         return features
-    level = pd.Series(market_sek_per_m2(features), index=features.index)
-    moved = features["list_price_sek"].iloc[0] * level / level.iloc[0]
-    return features.assign(list_price_sek=moved)
+    level = market_sek_per_m2(features)
+    return features.with_columns(list_price_sek=asked_sek * level / level[0])
 
 
-def market_sek_per_m2(features: pd.DataFrame) -> np.ndarray:
+def market_sek_per_m2(features: Table) -> np.ndarray:
     """Give the city's price level of each row's day: the index, and the latest sales'.
 
     Missing where no index was known.

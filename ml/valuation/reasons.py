@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from ml.valuation.boosted_model import BoostedModel
 from ml.valuation.explain import Explanation, Reference, explained
-from ml.valuation.features import MARKET_LEVEL
+from ml.valuation.features import MARKET_LEVEL, market_log_level
+from ml.valuation.hedonic.columns import floats
 from ml.valuation.log_contributions import (
     AREA,
     by_group,
@@ -27,6 +29,7 @@ from warehouse.errors import SlutprisError
 if TYPE_CHECKING:
     import datetime as dt
 
+    from ml.valuation.hedonic.columns import Table
     from ml.valuation.log_contributions import RatioModel
     from ml.valuation.words import Language
 
@@ -78,7 +81,7 @@ class Reasons:
 
     def explanation(
         self,
-        features: pd.DataFrame,
+        features: Table,
         value_sek: int,
         then: MarketThen,
         language: Language = "sv",
@@ -129,7 +132,7 @@ class Reasons:
         reference = self._since(features, then)
         return explained(logs, features, [value_sek], reference, language)[0]
 
-    def _since(self, features: pd.DataFrame, then: MarketThen) -> Reference:
+    def _since(self, features: Table, then: MarketThen) -> Reference:
         index, date, level = then
         if pd.isna(index):
             return self._as_now(features)
@@ -141,13 +144,13 @@ class Reasons:
             market_log_level=usual_level if pd.isna(level) else float(level),
         )
 
-    def _as_now(self, features: pd.DataFrame) -> Reference:
+    def _as_now(self, features: Table) -> Reference:
         """Take the market of the home's own day, so that it has done nothing since."""
-        own, level = features[PRICE_INDEX].iloc[0], features.get(MARKET_LEVEL)
-        index = self._reference.price_index_sek_per_m2 if pd.isna(own) else own
-        own_level = 0.0 if level is None or pd.isna(level.iloc[0]) else level.iloc[0]
+        own = floats(features, PRICE_INDEX)[0]
+        index = self._reference.price_index_sek_per_m2 if np.isnan(own) else own
+        level = market_log_level(features)[0] if MARKET_LEVEL in features else 0.0
         return replace(
             self._reference,
             price_index_sek_per_m2=float(index),
-            market_log_level=float(own_level),
+            market_log_level=float(level),
         )

@@ -9,10 +9,13 @@ market's own moves, which the index and the level of the day carry.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from ml.valuation.hedonic.columns import Table
 
 HOLDOUT_DAYS = 92
 MIN_RECENT_SALES, MOST_SALES_ASKED_FOR = 50, 500
@@ -74,7 +77,7 @@ class Recalibration:
         skew = float(np.log(np.average(np.exp(around))))
         return cls(-SHARE * middle - skew, f"{sold.min():%Y-%m-%d}")
 
-    def log_shifts(self, features: pd.DataFrame) -> np.ndarray:
+    def log_shifts(self, features: Table) -> np.ndarray:
         """Give the shift of each home: none before the day it holds from."""
         if not self.since:
             return np.zeros(len(features))
@@ -82,7 +85,7 @@ class Recalibration:
         is_recent = valued_on >= np.datetime64(self.since)
         return np.where(is_recent, self.log_shift, 0.0)
 
-    def applied(self, value_sek: np.ndarray, features: pd.DataFrame) -> np.ndarray:
+    def applied(self, value_sek: np.ndarray, features: Table) -> np.ndarray:
         """Shift the values of homes that are valued on a recent day."""
         return value_sek * np.exp(self.log_shifts(features))
 

@@ -17,9 +17,11 @@ from ml.valuation.valuing import RANGE_COLUMNS, RangedModel
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
     from ml.registry import ModelVersion
     from ml.valuation.explain import Explanation
+    from ml.valuation.hedonic.columns import Columns
     from ml.valuation.models import PriceModel
     from ml.valuation.words import Language
 
@@ -53,10 +55,11 @@ class ServedModel:
     model: PriceModel
     reasons: Reasons | None
 
-    def says(self, features: pd.DataFrame) -> list[Said]:
+    def says(self, features: Columns) -> list[Said]:
         """Value homes, with ranges where the model is calibrated."""
         if not isinstance(self.model, RangedModel):
-            return [Said(float(value)) for value in self.model.predict(features)]
+            values = self.model.predict(features.frame())
+            return [Said(float(value)) for value in values]
         said = self.model.valuations(features)
         columns = [
             [None if pd.isna(value) else value for value in said[name].tolist()]
@@ -68,9 +71,9 @@ class ServedModel:
 
     def explanation(
         self,
-        home: pd.DataFrame,
+        home: Columns,
         value_sek: int,
-        then: pd.Series,
+        then: Mapping[str, Any],
         day: dt.date,
         language: Language = "sv",
     ) -> Explanation | None:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ml.valuation.hedonic.columns import Columns
 from ml.valuation.places import (
     SPELT_RIGHT_SQL,
     exact_uncertainty_m,
@@ -141,15 +142,16 @@ class ServingPath:
 
     def features(
         self, connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
-    ) -> pd.DataFrame:
+    ) -> Columns:
         """Compute the features of homes, a row each, in their order."""
         program = self._compiled.features
         if program is not None and len(homes) <= COMPILED_ROWS:
-            return _frame(program.ask(_request_rows(homes))[0], program.kinds[0])
+            return _columns(program.ask(_request_rows(homes))[0], program.kinds[0])
         with _registered(connection, homes) as requests:
-            return connection.execute(
+            frame = connection.execute(
                 f"{FEATURES_SQL.format(requests=requests)} order by request_id::integer"
             ).df()
+        return Columns.of(frame)
 
     def places(
         self, connection: duckdb.DuckDBPyConnection, addresses: Sequence[str]
@@ -239,22 +241,19 @@ def _records(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _frame(
-    columns: Mapping[str, Sequence[Any]], kinds: Mapping[str, str]
-) -> pd.DataFrame:
-    """Make the frame that DuckDB makes of the same rows, in the requests' order."""
+def _columns(columns: Mapping[str, Sequence[Any]], kinds: Mapping[str, str]) -> Columns:
+    """Make the columns that DuckDB makes of the same rows, in the requests' order."""
     ids = [int(request_id) for request_id in columns["request_id"]]
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    return pd.DataFrame(
+    return Columns(
         {
-            name: _series([values[n] for n in order], kinds[name])
+            name: _array([values[n] for n in order], kinds[name])
             for name, values in columns.items()
-        },
-        copy=True,
+        }
     )
 
 
-def _series(values: list[Any], kind: str) -> np.ndarray | ExtensionArray:
+def _array(values: list[Any], kind: str) -> np.ndarray | ExtensionArray:
     if kind == "date":
         return np.array(values, dtype="datetime64[us]")
     if kind == "float":

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ml.valuation.explain import Explanation
+    from ml.valuation.hedonic.columns import Columns
     from ml.valuation.hedonic.market import NearSales
     from ml.valuation.places import Place
     from ml.valuation.words import Language
@@ -180,7 +181,7 @@ class Valuer:
         connection = self.connection()
         place = self._place(connection, request)
         home = HomeAtDate(request, place, request.date)
-        return place, self._path.features(connection, [home]).iloc[0]
+        return place, self._path.features(connection, [home]).frame().iloc[0]
 
     def value(self, request: ValuationRequest) -> Valuation:
         """Value a home at its date and at the other dates, in one prediction.
@@ -202,8 +203,8 @@ class Valuer:
         features, near = self._features(connection, homes)
         features = carried_to_each_day(features)
         said, *other_said = served.says(features)
-        home, year_ago = features.iloc[[0]], days.index(others["one_year_ago"])
-        compared = self.past_market().comparables.of(features.iloc[0].to_dict(), near)
+        home, year_ago = features.row(0), days.index(others["one_year_ago"])
+        compared = self.past_market().comparables.of(home, near)
         self._log.append(_logged(request, homes[0], said, served))
         return Valuation(
             **said.fields(),
@@ -211,7 +212,7 @@ class Valuer:
             value_sek_per_m2=round(said.value_sek / request.living_area_m2),
             is_extrapolation=self._levels.is_extrapolation(request.date),
             price_index_period_start=self._levels.period_start(request.date),
-            assumed_economy=assumed_economy(features.iloc[0]),
+            assumed_economy=assumed_economy(home),
             at_other_dates=[
                 self._value_at_date(when, date, other.value_sek, said.value_sek)
                 for (when, date), other in zip(others.items(), other_said, strict=True)
@@ -220,9 +221,9 @@ class Valuer:
             comparables=compared.sales,
             comparables_estimate=compared.estimate,
             explanation=served.explanation(
-                home,
+                features.only(0),
                 round(said.value_sek),
-                features.iloc[year_ago],
+                features.row(year_ago),
                 days[year_ago],
             ),
             request=request,
@@ -241,9 +242,9 @@ class Valuer:
         days = [request.date, other_dates(request.date)["one_year_ago"]]
         features = self._carried(valuation.place, request, days)
         return served.explanation(
-            features.iloc[[0]],
+            features.only(0),
             valuation.value_sek,
-            features.iloc[1],
+            features.row(1),
             days[1],
             language,
         )
@@ -347,14 +348,14 @@ class Valuer:
 
     def _features(
         self, connection: duckdb.DuckDBPyConnection, homes: Sequence[HomeAtDate]
-    ) -> tuple[pd.DataFrame, NearSales]:
+    ) -> tuple[Columns, NearSales]:
         asked_sek = [home.request.list_price_sek for home in homes]
         features = self._path.features(connection, homes)
         return self.past_market().described(features, asked_sek)
 
     def _carried(
         self, place: Place, request: ValuationRequest, days: Sequence[dt.date]
-    ) -> pd.DataFrame:
+    ) -> Columns:
         """Compute one home's features on days, its own date's first."""
         homes = [HomeAtDate(request, place, day) for day in days]
         return carried_to_each_day(self._features(self.connection(), homes)[0])

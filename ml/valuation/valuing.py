@@ -16,6 +16,7 @@ from ml.valuation.models import new_model
 
 if TYPE_CHECKING:
     from ml.valuation.features import Mode
+    from ml.valuation.hedonic.columns import Table
     from ml.valuation.models import PriceModel
     from ml.valuation.plan import Protocol
     from ml.valuation.protocols import Split
@@ -60,7 +61,7 @@ INTERVAL_QUANTILES = (0.05, 0.95)
 class RangedModel(StructuralType):
     """A fitted model that says range, class and refusals itself."""
 
-    def valuations(self, features: pd.DataFrame) -> pd.DataFrame:
+    def valuations(self, features: Table) -> pd.DataFrame:
         """Value homes: value_sek and the columns of a range, a row per home."""
         ...
 

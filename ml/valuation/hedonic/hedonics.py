@@ -42,6 +42,8 @@ from ml.valuation.hedonic.terms import TERMS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ml.valuation.hedonic.columns import Table
+
 __all__ = ["HEDONIC_FEATURES", "PART_FEATURES", "Hedonics"]
 
 LATELY_FEATURE = "lately_log_residual"
@@ -123,10 +125,14 @@ class Hedonics:
             ``HEDONIC_FEATURES``, with the index of ``homes``; missing where no effects
             were known yet.
         """
-        return self.described(homes)[0]
+        found = self.described(homes)[0]
+        return pd.DataFrame(found, index=homes.index, columns=list(HEDONIC_FEATURES))
 
-    def described(self, homes: pd.DataFrame) -> tuple[pd.DataFrame, NearSales]:
-        """Hedonic features of homes, and the sales the first was described by."""
+    def described(self, homes: Table) -> tuple[np.ndarray, NearSales]:
+        """Hedonic features of homes, and the sales the first was described by.
+
+        A row a home, a column for each of ``HEDONIC_FEATURES``.
+        """
         found = np.full((len(homes), len(HEDONIC_FEATURES)), np.nan)
         nearest = NO_SALES
         asked = Homes.of(homes)
@@ -142,8 +148,7 @@ class Hedonics:
                     nearest = market.near_sales(near, 0)
                     start = self.window(first_day).start
                     nearest = nearest._replace(row=nearest.row + start)
-        columns = list(HEDONIC_FEATURES)
-        return pd.DataFrame(found, index=homes.index, columns=columns), nearest
+        return found, nearest
 
     def features_of_sales(
         self,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ml.valuation.hedonic.columns import texts
 from ml.valuation.hedonic.days import days_of
 from ml.valuation.hedonic.groups import NO_GROUP
 from ml.valuation.hedonic.neighbours import ALIKE, Points
@@ -19,6 +20,8 @@ from ml.valuation.hedonic.terms import Traits, hashed, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ml.valuation.hedonic.columns import Table
 
 METRES_PER_DEGREE = 111_320
 METRES_PER_DEGREE_EAST = METRES_PER_DEGREE * float(np.cos(np.radians(59.33)))
@@ -37,7 +40,7 @@ class Homes:
     district: np.ndarray
 
     @classmethod
-    def of(cls, homes: pd.DataFrame) -> Homes:
+    def of(cls, homes: Table) -> Homes:
         """Read the columns of ``marts.sale_features``."""
         traits = Traits.of(homes)
         points = points_of(traits, days_of(homes["sold_date"]))
@@ -117,10 +120,10 @@ def points_of(traits: Traits, day: np.ndarray) -> Points:
     )
 
 
-def group_keys(homes: pd.DataFrame, column: str) -> np.ndarray:
+def group_keys(homes: Table, column: str) -> np.ndarray:
     """Give names as numbers of groups; ``NO_GROUP`` where there is none."""
-    names = homes[column]
-    return np.where(names.isna().to_numpy(), NO_GROUP, hashed(names))
+    names = texts(homes, column)
+    return np.where(names == "", NO_GROUP, hashed(names))
 
 
 def size_class(log_area: np.ndarray) -> np.ndarray:

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from ml.valuation.hedonic.columns import floats, known_floats
+from ml.valuation.hedonic.columns import floats, known_floats, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ml.valuation.hedonic.columns import Table
 
 Part = Literal["place", "size", "building", "floor", "fee"]
 PARTS: tuple[Part, ...] = ("place", "size", "building", "floor", "fee")
@@ -61,7 +63,7 @@ class Traits:
     street: np.ndarray
 
     @classmethod
-    def of(cls, homes: pd.DataFrame) -> Traits:
+    def of(cls, homes: Table) -> Traits:
         """Read the columns of ``marts.sale_features``."""
         area_m2 = floats(homes, "living_area_m2")
         fee = known_floats(homes, "fee_sek_per_month")
@@ -76,7 +78,7 @@ class Traits:
             metro_m=floats(homes, "metro_distance_m").clip(0, 3_000),
             log_fee_per_m2=np.log((fee / area_m2).clip(10, 200)),
             fee_log_ratio=floats(homes, "fee_log_ratio").clip(-1.2, 1.2),
-            street=hashed(homes["street"]),
+            street=hashed(texts(homes, "street")),
         )
 
     def square(self, degrees: float) -> np.ndarray:
@@ -173,7 +175,7 @@ TERMS = (
 """Tried term by term on real sales of 2015 and 2016; see docs/experiments.md."""
 
 
-def class_keys(homes: pd.DataFrame) -> np.ndarray:
+def class_keys(homes: Table) -> np.ndarray:
     """Class of each home (row) by each of ``TERMS`` (column), as int64.
 
     Parameters
@@ -189,16 +191,15 @@ def keys_of(traits: Traits) -> np.ndarray:
     return np.column_stack([term.key(traits) for term in TERMS])
 
 
-def hashed(names: pd.Series) -> np.ndarray:
+def hashed(names: np.ndarray) -> np.ndarray:
     """Give names as numbers that are the same in every process."""
-    texts = names.to_numpy(dtype=object, na_value="")
     # Some 40 bits: far fewer than two in a million streets would share one.
-    is_many = len(texts) > FEW_NAMES
-    return (pd.util.hash_array(texts, categorize=is_many) >> 24).astype(np.int64)
+    is_many = len(names) > FEW_NAMES
+    return (pd.util.hash_array(names, categorize=is_many) >> 24).astype(np.int64)
 
 
-def _known_year(homes: pd.DataFrame) -> np.ndarray:
+def _known_year(homes: Table) -> np.ndarray:
     """Construction year of the house or of the nearest one; NaN where only guessed."""
-    is_guess = homes["construction_year_source"].isin(GUESSED_YEAR_SOURCES).to_numpy()
+    is_guess = np.isin(texts(homes, "construction_year_source"), GUESSED_YEAR_SOURCES)
     year = floats(homes, "construction_year").clip(1850, 2100)
     return np.where(is_guess, np.nan, year)
