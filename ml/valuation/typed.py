@@ -13,6 +13,7 @@ UNIT = re.compile(
     r"(kr|sek|:-|kronor|m²|m2|kvm|tr|rum|rok)?(/mån(ad)?|/month|permånad)?\.?$",
     re.IGNORECASE,
 )
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 THOUSANDS = re.compile(r"-?\d{1,3}([.,]\d{3})+")
 OF_FLOORS = re.compile(r"(-?\d+)(av|of)\d+", re.IGNORECASE)
 DATE_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S")
@@ -38,8 +39,8 @@ def as_number(typed: str, *, is_amount: bool = False) -> str:
         bare = of_floors[1]
     if is_amount and THOUSANDS.fullmatch(bare):
         bare = re.sub(r"[.,]", "", bare)
-    bare = bare.replace(",", ".")
-    return "0" if bare.upper() in ("BV", "NB") else bare
+    bare = "0" if bare.upper() in ("BV", "NB") else bare.replace(",", ".")
+    return bare if NUMBER.fullmatch(bare) else typed.strip()
 
 
 def as_date(typed: str) -> str:
