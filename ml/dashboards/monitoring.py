@@ -93,7 +93,7 @@ class MonitoringPage(pn.viewable.Viewer):
         )
         self._opened: set[int] = set()
         self._tabs.param.watch(self._open_shown, "active")
-        self._show_market(market)
+        self._say_market()
         pn.state.onload(self._open_shown)
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -107,19 +107,20 @@ class MonitoringPage(pn.viewable.Viewer):
         )
 
     def _show_market(self, market: Market) -> None:
-        is_first = not self._opened
         self._market = market
         self._opened.clear()
-        folder = settings_of(self._settings, market)
+        self._say_market()
+        _to_link(market=market)
+        pn.state.execute(self._open_shown)
+
+    def _say_market(self) -> None:
+        folder = settings_of(self._settings, self._market)
         if folder is None:
-            reason = what_to_run(self._settings, market, self._language)
+            reason = what_to_run(self._settings, self._market, self._language)
             self._said.objects = [shell.nothing_yet(reason, self._language)]
         else:
             self._said.objects = banners(folder, self._language)
         self._tabs.visible = folder is not None
-        if not is_first:
-            _to_link(market=market)
-            pn.state.execute(self._open_shown)
 
     async def _open_shown(self, *_: object) -> None:
         """Build the shown tab, once for each market."""
