@@ -55,7 +55,7 @@ def test_every_card_is_a_sale_or_rejected(pipeline: Pipeline) -> None:
 
 def test_listing_pages_were_read_and_windows_closed(pipeline: Pipeline) -> None:
     assert pipeline.first_counts["raw.homes"] > 300
-    assert pipeline.first_counts["windows"] == 25
+    assert pipeline.first_counts["windows"] == 96
 
 
 def test_every_model_is_registered_and_verified(
