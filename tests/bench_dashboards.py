@@ -10,30 +10,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 from bench_valuation import SIZES, prepared, registered, table_of
 from page_sessions import PageSession
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from rich.console import Console
+from visited_pages import running_browser, served_pages
 
 from warehouse.serving import open_snapshot
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = "/usr/bin/chromium"
+ONE_THREAD = {
+    "SLUTPRIS_FORWARD_LOG": "false",
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 PAINTS = 5
 CLICKS = 20
 VISITORS = 10
@@ -44,47 +39,6 @@ console = Console(highlight=False)
 PAINTED_MS = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 VALUE = ".value"
 MODEL_ROW = "li[data-made-of*=' {} ']"
-
-
-@contextmanager
-def served(data: Path) -> Iterator[tuple[psutil.Process, str]]:
-    """Serve the page over a data folder; gives the process and the page's address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "panel", "serve", "ml/dashboards/valuation.py"),
-            *("--address", "127.0.0.1", "--port", str(port)),
-        ],
-        cwd=ROOT,
-        env=os.environ
-        | {
-            "SLUTPRIS_DATA": str(data),
-            "SLUTPRIS_THREADS": "1",
-            "SLUTPRIS_FORWARD_LOG": "false",
-            "OMP_NUM_THREADS": "1",
-            "OMP_WAIT_POLICY": "PASSIVE",
-        },
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until_open(port)
-        yield psutil.Process(process.pid), f"http://127.0.0.1:{port}/valuation"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_until_open(port: int) -> None:
-    """Wait until something listens on a port."""
-    deadline = time.monotonic() + WARM_S
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError("panel serve did not begin to listen")
 
 
 def addresses(data: Path, count: int) -> list[str]:
@@ -156,11 +110,9 @@ def memory_per_visitor_mib(server: psutil.Process, url: str, homes: list[str]) -
 def measured(data: Path) -> list[str]:
     """Measure one size: the cells of its row."""
     homes = addresses(data, VISITORS + 1)
-    with served(data) as (server, url):
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox"]
-            )
+    with served_pages(data, **ONE_THREAD) as site:
+        server, url = psutil.Process(site.pid), f"{site.url}/valuation"
+        with running_browser() as browser:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(1000 * ANSWERED_S)
             first_s = opened_first(page, url, homes[0])
@@ -168,7 +120,6 @@ def measured(data: Path) -> list[str]:
             opened_first(page, url, homes[0])
             page.locator(MODEL_ROW.format("autogluon")).wait_for()
             timed = {model: clicks(page, model) for model in ("xgboost", "autogluon")}
-            browser.close()
         each_mib = memory_per_visitor_mib(server, url, homes[1:])
         server_mib = server.memory_info().rss / 2**20
     return [

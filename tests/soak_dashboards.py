@@ -19,7 +19,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 from page_sessions import PageSession
+from visited_pages import served_pages
 
 from dagster_assets.demo import prepare_environment, replica
 from warehouse.serving import open_snapshot
@@ -76,33 +76,6 @@ class Record:
         """Give the share the server's memory grew by after it had settled."""
         settled = self.memory_mib[int(SETTLING_SHARE * len(self.memory_mib)) :]
         return max(settled) / settled[0] - 1 if settled else 0.0
-
-
-@contextmanager
-def served(data: Path) -> Iterator[tuple[psutil.Process, str]]:
-    """Serve the valuation page; gives the process and the page's address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "panel", "serve", "ml/dashboards/valuation.py"),
-            *("--address", "127.0.0.1", "--port", str(port)),
-        ],
-        cwd=ROOT,
-        env=os.environ | {"SLUTPRIS_FORWARD_LOG": "false"},
-        stderr=(data / "panel.log").open("w"),
-    )
-    try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.2)
-        yield psutil.Process(process.pid), f"http://127.0.0.1:{port}/valuation"
-    finally:
-        process.kill()
-        process.wait()
 
 
 @contextmanager
@@ -298,10 +271,13 @@ def main() -> int:
             prepare_environment(Settings(data_dir=data), address, synthetic=True)
             homes = homes_of(data, arguments.visitors)
             with (
-                served(data) as (process, page_url),
-                memory_watched(process, record),
+                served_pages(
+                    data, log=data / "panel.log", SLUTPRIS_FORWARD_LOG="false"
+                ) as site,
+                memory_watched(psutil.Process(site.pid), record),
                 made_anew(data, record),
             ):
+                page_url = f"{site.url}/valuation"
                 asyncio.run(visits(page_url, homes, arguments.minutes, record))
     summary = report(record)
     sys.stdout.write(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")

@@ -4,50 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from page_sessions import PageSession
+from visited_pages import served_pages
 
 from ml.dashboards.access import HOW_TO_SERVE, is_this_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PANEL = (sys.executable, "-m", "panel", "serve")
-PAGE = Path(__file__).parents[1] / "ml/dashboards/monitoring.py"
-
-
-@contextmanager
-def served(data: Path, *options: str) -> Iterator[int]:
-    """Serve the monitoring page on every network; gives the port."""
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [*PANEL, str(PAGE), "--port", str(port), *options],
-        env=os.environ | {"SLUTPRIS_DATA": str(data)},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None, "panel serve ended"
-            time.sleep(0.1)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
+    from pathlib import Path
 
 
 def shown(host: str, port: int) -> str:
@@ -87,17 +55,17 @@ def test_only_loopback_is_this_machine(address: str, is_own: bool) -> None:
 def test_a_visitor_from_another_machine_is_told_to_start_a_login(
     tmp_path: Path,
 ) -> None:
-    with served(tmp_path) as port:
-        assert HOW_TO_SERVE.sv not in shown("127.0.0.1", port)
-        assert HOW_TO_SERVE.sv in shown(address_of_this_machine(), port)
+    with served_pages(tmp_path, address=None) as site:
+        assert HOW_TO_SERVE.sv not in shown("127.0.0.1", site.port)
+        assert HOW_TO_SERVE.sv in shown(address_of_this_machine(), site.port)
 
 
 def test_with_panel_s_login_nobody_gets_in_without_the_password(
     tmp_path: Path,
 ) -> None:
     login = ("--basic-auth", "rätt", "--cookie-secret", "a secret of this test")
-    with served(tmp_path, *login) as port:
-        site = f"http://{address_of_this_machine()}:{port}"
+    with served_pages(tmp_path, *login, address=None) as served:
+        site = f"http://{address_of_this_machine()}:{served.port}"
         turned_away = requests.get(f"{site}/monitoring", timeout=60)
         assert turned_away.url.startswith(f"{site}/login")
         visitor = requests.Session()

@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -19,6 +11,7 @@ import panel as pn
 import pytest
 from tiny_market import publish_market, register_model
 from tiny_reports import write_backtest, write_scored_log
+from visited_pages import running_browser, served_pages
 
 from ml.dashboards.latest_sale import latest_sale_section
 from ml.dashboards.market_switch import (
@@ -34,11 +27,10 @@ from warehouse.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Page
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-sync"]
 HOSTILE = '<img src=x onerror="document.title=1">'
 
 
@@ -242,52 +234,19 @@ def test_only_pages_of_the_known_sites_are_linked_to(
 # In a browser, against a real server
 
 
-def serve(settings: Settings) -> tuple[subprocess.Popen[bytes], str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    where = ["--address", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "panel", "serve", "ml/dashboards/monitoring.py", *where],
-        cwd=Path(__file__).parents[1],
-        env=os.environ | {"SLUTPRIS_DATA": str(settings.data), "SLUTPRIS_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}/monitoring"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(address, timeout=30).close()
-        except (urllib.error.URLError, ConnectionError):
-            assert process.poll() is None, "panel serve ended"
-            time.sleep(0.1)
-        else:
-            return process, address
-    process.kill()
-    raise AssertionError("panel serve did not answer")
-
-
 @pytest.fixture(scope="module")
 def site(market: Settings) -> Iterator[str]:
     """The address of the page, served over the tiny market."""
-    process, address = serve(market)
-    yield address
-    process.kill()
-    process.wait()
+    with served_pages(market.data) as served:
+        yield f"{served.url}/monitoring"
 
 
 @pytest.fixture(scope="module")
 def browser_page() -> Iterator[Page]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs a browser at {CHROMIUM}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+    with running_browser() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(60_000)
         yield page
-        browser.close()
 
 
 @pytest.fixture

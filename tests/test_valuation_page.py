@@ -1,37 +1,23 @@
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 from tiny_market import PARAMETERS, publish_market, register_model
+from visited_pages import running_browser, served_pages
 
 from ml.valuation.boosted_model import BlendModel
 from warehouse.serving import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from warehouse.settings import Settings
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 HOME = "address=Sveav%C3%A4gen+11&living_area_m2=50&date=2024-06-15"
 
 
@@ -44,54 +30,26 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
-def serve(data: Path) -> tuple[subprocess.Popen[bytes], str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    pages = ["ml/dashboards/valuation.py", "ml/dashboards/monitoring.py"]
-    where = ["--address", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "panel", "serve", *pages, *where],
-        cwd=Path(__file__).parents[1],
-        env=os.environ | {"SLUTPRIS_DATA": str(data), "SLUTPRIS_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(f"{address}/valuation", timeout=30).close()
-        except (urllib.error.URLError, ConnectionError):
-            assert process.poll() is None, "panel serve ended"
-            time.sleep(0.1)
-        else:
-            return process, address
-    process.kill()
-    raise AssertionError("panel serve did not answer")
-
-
 @pytest.fixture(scope="module")
 def site(settings: Settings) -> Iterator[str]:
     """The address of the pages, served over the tiny market."""
-    process, address = serve(settings.data)
-    yield address
-    process.kill()
-    process.wait()
+    with served_pages(settings.data) as served:
+        yield served.url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of a real browser that remembers what it asked the network for."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs a browser at {CHROMIUM}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(60_000)
-        yield page
-        browser.close()
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a real browser, of a visitor who was never here before."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(60_000)
+    yield page
+    page.context.close()
 
 
 def fill(page: Page, address: str, living_area: str) -> None:
@@ -250,11 +208,7 @@ def test_a_session_goes_on_when_something_is_published_or_broken(
 
 
 def test_without_data_the_pages_say_what_to_run(tmp_path: Path, page: Page) -> None:
-    process, address = serve(tmp_path)
-    try:
+    with served_pages(tmp_path) as served:
         for name in ("valuation", "monitoring"):
-            page.goto(f"{address}/{name}")
+            page.goto(f"{served.url}/{name}")
             page.get_by_text("make demo").first.wait_for()
-    finally:
-        process.kill()
-        process.wait()
