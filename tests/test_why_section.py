@@ -13,13 +13,9 @@ import pytest
 from tiny_market import publish_market, register_model
 
 from ml.dashboards import theme
-from ml.dashboards.over_time import (
-    Past,
-    TimeChart,
-    questions_html,
-    scenario_sek,
-    time_section,
-)
+from ml.dashboards.other_days import questions_html
+from ml.dashboards.over_time import Past, TimeChart, time_section
+from ml.dashboards.scenario_outcome import scenario_sek
 from ml.dashboards.what_if import WhatIfForm, answer_html, steps_html, what_if_section
 from ml.dashboards.why import (
     comparables_table,

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
@@ -31,11 +30,15 @@ from ml.dashboards.charts import (
     time_chart,
 )
 from ml.dashboards.later import Later
-from ml.valuation.attribution import log_mean, whole_numbers
+from ml.dashboards.other_days import questions_html
+from ml.dashboards.scenario_outcome import (
+    Ahead,
+    outcome_html,
+    scenario_sek,
+    signed_percent,
+)
 from ml.valuation.scenario import (
-    CAUSES,
     FIGURES,
-    Cause,
     Figure,
     ScenarioModel,
     scenario_model,
@@ -43,7 +46,6 @@ from ml.valuation.scenario import (
 from ml.valuation.value_over_time import (
     MONTHS_BACK,
     MOST_MONTHS_BACK,
-    Difference,
     days_back,
     differences_of,
     own_sales,
@@ -52,21 +54,17 @@ from ml.valuation.value_over_time import (
 from ml.valuation.words import Language, Words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from panel.viewable import Viewable
 
     from ml.valuation.known_home import PastSale
-    from ml.valuation.valuation import Valuation, When
+    from ml.valuation.valuation import Valuation
     from ml.valuation.value import Valuer
 
-NEAREST_SEK, THOUSAND = 10_000, 1_000
 HORIZONS = (12, 24, 36)
 CHOICE_WIDTH = 92
 """Of a button among others, in CSS pixels."""
-NINE_OF_TEN = 1.645
-"""Standard deviations on each side that hold nine of ten, were errors normal."""
-
 TITLE = Words("Värdet i tiden", "The value over time")
 LEDE = Words(
     "Bostaden värderad dag för dag som den var känd då, utan något som hände senare, "
@@ -115,31 +113,6 @@ QUESTIONS_LEDE = Words(
     "itself and the rest: the area, how homes of this size sell, the fee against "
     "others'. The parts add up.",
 )
-QUESTIONS_TABLE = Words(
-    "Värdet andra dagar, jämfört med värderingsdagen",
-    "The value on other days, against the day of the valuation",
-)
-WHEN: dict[When, Words] = {
-    "three_years_ago": Words("För tre år sedan", "Three years ago"),
-    "before_invasion": Words(
-        "Dagen före invasionen av Ukraina", "The day before the invasion of Ukraine"
-    ),
-    "one_year_ago": Words("För ett år sedan", "A year ago"),
-    "in_one_year": Words("Om ett år", "In a year"),
-}
-QUESTION_COLUMNS = (
-    Words("När", "When"),
-    VALUE,
-    Words("Skillnad", "Difference"),
-    Words("varav prisnivån", "of it the price level"),
-    Words("varav resten", "of it the rest"),
-)
-LEVEL_STAYS = Words(
-    "prisnivån är inte känd då, så den senast kända används; se scenariot",
-    "the level is not known then, so the last known one is used; see the scenario",
-)
-UNKNOWN = Words("okänd", "unknown")
-
 SCENARIO = Words("Scenario, inte prognos", "A scenario, not a forecast")
 SCENARIO_LEDE = Words(
     "Ingen vet vart priserna tar vägen. Flytta räntan, arbetslösheten och tillväxten "
@@ -181,32 +154,12 @@ SLIDERS: dict[Figure, tuple[Words, float, float, float]] = {
     ),
 }  # fmt: skip
 """Each figure's slider: its name, lowest, highest and step, in per cent."""
-CAUSE_NAMES: dict[Cause, Words] = {
-    "trend": Words("Prisernas trend", "The trend of prices"),
-    "policy_rate_pct": Words("Styrräntan", "The policy rate"),
-    "unemployment_pct": Words("Arbetslösheten", "Unemployment"),
-    "gdp_growth_yoy_pct": Words("Tillväxten", "Growth"),
-}
 HORIZON = Words("Så långt fram", "How far ahead")
 MONTHS_AHEAD = Words("{months} mån", "{months} months")
 TREND_GOES_ON = Words(
     "Låt trenden fortsätta ({percent} per år)", "Let the trend go on ({percent} a year)"
 )
 AS_NOW = Words("Återställ till dagens siffror", "Back to today's figures")
-OUTCOME = Words(
-    "I {month} är bostaden värd {value} i det här scenariot, nio gånger av tio mellan "
-    "{low} och {high}.",
-    "In {month} the home is worth {value} in this scenario, nine times of ten between "
-    "{low} and {high}.",
-)
-OUTCOME_TABLE = Words("Vad scenariot gör med värdet", "What the scenario does")
-OUTCOME_COLUMNS = (
-    Words("Orsak", "Cause"),
-    Words("Prisnivån", "Price level"),
-    Words("Värdet", "The value"),
-)
-TOGETHER = Words("Tillsammans", "Together")
-
 SKELETON_CSS = """
 .skeleton { border-radius: 10px; background: var(--wash); height: 300px;
   display: grid; place-items: center; color: var(--muted); margin: 4px 0 12px; }
@@ -235,14 +188,6 @@ class Past:
 
     curve: pd.DataFrame
     sales: Sequence[PastSale]
-
-
-@dataclass(frozen=True)
-class Ahead:
-    """A scenario in SEK: a row each month from the day of the valuation."""
-
-    months: pd.DataFrame
-    causes: Mapping[Cause, float]
 
 
 def time_section(
@@ -307,7 +252,7 @@ class TimeChart:
         self._sliders = _sliders(model, language)
         self._trend = pmui.Switch(
             label=TREND_GOES_ON.to(language).format(
-                percent=_signed_percent(model.effects["trend"], language)
+                percent=signed_percent(model.effects["trend"], language)
             ),
             value=True,
             visible=not model.is_short,
@@ -504,133 +449,6 @@ class TimeChart:
         return table.rename(
             columns={name: words.to(self.language) for name, words in COLUMNS.items()}
         )
-
-
-def scenario_sek(
-    valuation: Valuation,
-    model: ScenarioModel,
-    chosen: Mapping[Figure, float],
-    months: int,
-    *,
-    has_trend: bool = True,
-) -> Ahead:
-    """Lead a home's value along a scenario, its own range and the scenario's together.
-
-    Returns
-    -------
-    Ahead
-        ``months`` has ``date``, ``value_sek``, ``low_sek`` and ``high_sek``; ``causes``
-        what each has done to the log of the price level at the end.
-    """
-    path = model.path(chosen, months, has_trend=has_trend)
-    value = valuation.value_sek * path["log_change"].map(math.exp)
-    low, high = _own_spread(valuation)
-    newest = pd.Timestamp(valuation.request.date)
-    wide = NINE_OF_TEN * path["sd"]
-    return Ahead(
-        pd.DataFrame(
-            {
-                "date": [
-                    (newest + pd.DateOffset(months=n)).date() for n in path["months"]
-                ],
-                "value_sek": value,
-                "low_sek": value * (-((low**2 + wide**2) ** 0.5)).map(math.exp),
-                "high_sek": value * ((high**2 + wide**2) ** 0.5).map(math.exp),
-            }
-        ),
-        {cause: float(path[cause].iloc[-1]) for cause in CAUSES},
-    )
-
-
-def questions_html(found: Sequence[Difference], language: Language) -> str:
-    """Write the seed's questions as a table."""
-    heads = "".join(
-        f'<th scope="col"{"" if place == 0 else RIGHT}>{words.to(language)}</th>'
-        for place, words in enumerate(QUESTION_COLUMNS)
-    )
-    rows = "".join(_question_html(each, language) for each in found)
-    caption = QUESTIONS_TABLE.to(language)
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
-        f'<table class="figures moments"><caption>{caption}</caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def outcome_html(valuation: Valuation, ahead: Ahead, language: Language) -> str:
-    """Say what the scenario comes to, and what of it comes from where."""
-    last = ahead.months.iloc[-1]
-    said = OUTCOME.to(language).format(
-        month=theme.month(last["date"], language),
-        value=theme.sek(last["value_sek"], NEAREST_SEK),
-        low=theme.sek(last["low_sek"], NEAREST_SEK),
-        high=theme.sek(last["high_sek"], NEAREST_SEK),
-    )
-    whole = sum(ahead.causes.values())
-    # In whole thousands that add up, as the table says they do.
-    before, after = (
-        round(amount / THOUSAND) for amount in (valuation.value_sek, last["value_sek"])
-    )
-    mean = log_mean(valuation.value_sek, last["value_sek"]) / THOUSAND
-    exact = mean * np.array(list(ahead.causes.values()))
-    parts = whole_numbers(exact, after - before)
-    rows = "".join(
-        _cause_html(CAUSE_NAMES[cause].to(language), log, int(part), language)
-        for (cause, log), part in zip(ahead.causes.items(), parts, strict=True)
-    )
-    heads = "".join(
-        f'<th scope="col"{"" if place == 0 else RIGHT}>{words.to(language)}</th>'
-        for place, words in enumerate(OUTCOME_COLUMNS)
-    )
-    total = _cause_html(TOGETHER.to(language), whole, after - before, language, "total")
-    return (
-        f'<p class="outcome" role="status">{said}</p><table class="figures moments">'
-        f"<caption>{OUTCOME_TABLE.to(language)}</caption><thead><tr>{heads}</tr>"
-        f"</thead><tbody>{rows}{total}</tbody></table>"
-    )
-
-
-RIGHT = ' class="right"'
-
-
-def _question_html(each: Difference, language: Language) -> str:
-    note = f", {LEVEL_STAYS.to(language)}" if each.is_extrapolation else ""
-    amounts = "".join(
-        f'<td class="right number">{_part(amount, language)}</td>'
-        for amount in (each.difference_sek, each.market_part_sek, each.rest_sek)
-    )
-    return (
-        f'<tr><th scope="row">{WHEN[each.when].to(language)}'
-        f"<small>{each.date}{note}</small></th>"
-        f'<td class="right number">{theme.sek(each.value_sek)}</td>{amounts}</tr>'
-    )
-
-
-def _part(amount: int | None, language: Language) -> str:
-    return UNKNOWN.to(language) if amount is None else theme.signed_sek(amount)
-
-
-def _cause_html(
-    name: str, log: float, thousands: int, language: Language, look: str = ""
-) -> str:
-    return (
-        f'<tr class="{look}"><th scope="row">{name}</th>'
-        f'<td class="right number">{_signed_percent(log, language)}</td>'
-        f'<td class="right number">{theme.signed_sek(THOUSAND * thousands)}</td></tr>'
-    )
-
-
-def _signed_percent(log: float, language: Language) -> str:
-    sign = "+" if round(100 * math.expm1(log), 1) > 0 else ""
-    return f"{sign}{theme.percent(100 * math.expm1(log), 1, language)}"
-
-
-def _own_spread(valuation: Valuation) -> tuple[float, float]:
-    """Give how far the home's own range goes below and above its value, in logs."""
-    low, high, value = valuation.low_sek, valuation.high_sek, valuation.value_sek
-    if low is None or high is None:
-        return 0.0, 0.0
-    return math.log(value / low), math.log(high / value)
 
 
 def _known_and_later(curve: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
