@@ -174,14 +174,14 @@ def test_stream_rows_are_read_after_the_job(project: Any) -> None:
 def test_stream_rows_sent_before_a_restart_are_not_lost(
     hopsworks_cluster: FakeCluster, tmp_path: Path
 ) -> None:
-    with logged_in(hopsworks_cluster, tmp_path / "first") as project:
+    with polling_often(), logged_in(hopsworks_cluster, tmp_path / "first") as project:
         group = sales_group(project, stream=True)
         group.insert(sales(), write_options={"wait_for_job": True})
         group.insert(sales(9), write_options={"start_offline_materialization": False})
         assert len(group.read()) == 3
     hopsworks_cluster.stop()
     hopsworks_cluster.start()
-    with logged_in(hopsworks_cluster, tmp_path / "second") as project:
+    with polling_often(), logged_in(hopsworks_cluster, tmp_path / "second") as project:
         group = sales_group(project)
         group.materialization_job.run(await_termination=True)
         assert len(group.read()) == 9

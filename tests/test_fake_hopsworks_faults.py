@@ -260,6 +260,7 @@ def test_unavailable_query_service_raises_after_three_tries(
     assert len(group.read()) == 3
 
 
+@pytest.mark.long
 def test_query_service_unavailable_twice_is_survived(
     hopsworks_cluster: FakeCluster, project: Any
 ) -> None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from feature_store_contract import FLOWERS, flowers
 from hopsworks_cluster_under_test import address_of
+from impatient_client import workers_polling_often
 
 from ml.feature_groups import FeatureStoreError
 from ml.hopsworks.cluster import Cluster
 from ml.hopsworks.feature_store import HopsworksFeatureStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from fake_hopsworks import FakeCluster
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.hopsworks
 
 
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    with workers_polling_often():
+        yield
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("made", "other"), [("delta", "stream"), ("stream", "delta")])
 def test_the_other_mode_is_refused_and_writes_nothing(
     hopsworks_cluster: FakeCluster, tmp_path: Path, made: str, other: str
