@@ -285,6 +285,8 @@ def test_results_are_headed_and_told_in_the_language(valuer: Valuer) -> None:
     assert results["Fel i raden"].str.startswith("Rum går inte").tolist()[1]
     swedish = as_csv(results, "sv").decode("utf-8-sig").splitlines()
     assert swedish[0].startswith("Adress;Boarea (m²);Rum")
+    (_, good, *_) = load_workbook(io.BytesIO(as_excel(results))).active.values
+    assert good[list(results.columns).index("Värde kr")] == results["Värde kr"][0]
     again = read_table("again.csv", as_csv(results, "sv"))
     assert (
         list(with_results(again.frame, outcomes, "en").columns).count("Value SEK") == 1

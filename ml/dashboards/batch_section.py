@@ -30,9 +30,9 @@ from ml.valuation.batch import (
 from ml.valuation.batch_files import (
     MOST_BYTES,
     MOST_ROWS,
-    TOO_LARGE,
     BatchFileError,
     read_table,
+    too_large,
 )
 from ml.valuation.batch_output import as_csv, as_excel
 from ml.valuation.batch_words import (
@@ -201,7 +201,7 @@ class BatchSection(pn.viewable.Viewer):
         self._bar.param.update(visible=True, value=0)
         try:
             if content is None:
-                raise _too_large(size)
+                raise too_large(size)
             table = await asyncio.to_thread(read_table, name, content)
             await self._value_rows(name, table)
         except BatchFileError as error:
@@ -302,11 +302,6 @@ def _next_part(parts: Iterator[list[Outcome]]) -> list[Outcome]:
     return next(parts, [])
 
 
-def _too_large(size: int) -> BatchFileError:
-    given, most = (f"{each / 1e6:.1f}" for each in (size, MOST_BYTES))
-    return BatchFileError(TOO_LARGE, given=given, most=most)
-
-
 def _counts_html(outcomes: Sequence[Outcome], language: Language) -> str:
     bad = sum(each.error is not None for each in outcomes)
     refused = sum(each.is_refused for each in outcomes)
@@ -377,9 +372,9 @@ def _problems_html(valued: Valued, language: Language) -> str:
     )
     more = len(bad) - SHOWN_PROBLEMS
     said = MORE_PROBLEMS.to(language).format(count=theme.number(more))
-    return f"<h3>{PROBLEMS.to(language)}</h3>{shell.table_html(frame)}" + (
-        f'<p class="source">{said}</p>' if more > 0 else ""
-    )
+    below = f'<p class="source">{said}</p>' if more > 0 else ""
+    table = f'<div class="problems">{shell.table_html(frame)}</div>'
+    return f"<h3>{PROBLEMS.to(language)}</h3>{table}{below}"
 
 
 def template(language: Language) -> pd.DataFrame:

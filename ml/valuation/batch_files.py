@@ -45,8 +45,8 @@ DELIMITERS = (";", ",", "\t")
 REQUIRED = ("address", "living_area_m2")
 
 TOO_LARGE = Words(
-    "Filen är {given} MB; högst {most} MB går att ladda upp. Dela den i flera filer "
-    "eller ta bort kolumner som inte behövs.",
+    "Filen är {given_sv} MB; högst {most_sv} MB går att ladda upp. Dela den i flera "
+    "filer eller ta bort kolumner som inte behövs.",
     "The file is {given} MB; at most {most} MB can be uploaded. Split it into several "
     "files or drop columns that are not needed.",
 )
@@ -151,10 +151,7 @@ def read_table(name: str, content: bytes, limits: Limits | None = None) -> Table
     """
     limits = limits or Limits()
     if len(content) > limits.most_bytes:
-        given, most = (
-            f"{size / 1e6:.1f}" for size in (len(content), limits.most_bytes)
-        )
-        raise BatchFileError(TOO_LARGE, given=given, most=most)
+        raise too_large(len(content), limits.most_bytes)
     ending = name.lower().rpartition(".")[2]
     if ending not in ("csv", "xlsx"):
         raise BatchFileError(UNKNOWN_KIND, name=shortened(name))
@@ -162,6 +159,18 @@ def read_table(name: str, content: bytes, limits: Limits | None = None) -> Table
     table = _table(lines, limits)
     check_columns(table.frame)
     return table
+
+
+def too_large(size_bytes: int, most_bytes: int = MOST_BYTES) -> BatchFileError:
+    """Make the refusal of a file for its size."""
+    given, most = (f"{size / 1e6:.1f}" for size in (size_bytes, most_bytes))
+    return BatchFileError(
+        TOO_LARGE,
+        given=given,
+        most=most,
+        given_sv=given.replace(".", ","),
+        most_sv=most.replace(".", ","),
+    )
 
 
 def fields_of(headings: Iterable[object]) -> list[str | None]:

@@ -10,13 +10,13 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, WriteOnlyCell
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
 if TYPE_CHECKING:
-    import pandas as pd
     from openpyxl.cell.cell import Cell
     from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
@@ -78,7 +78,7 @@ def _excel_cell(
     *,
     is_bold: bool = False,
 ) -> Cell:
-    if value is None or value != value:
+    if pd.isna(value):
         return WriteOnlyCell(sheet)
     plain = value.item() if hasattr(value, "item") else value
     if isinstance(plain, str):
