@@ -279,7 +279,7 @@ def test_another_model_is_looked_at_when_it_is_chosen(site: str, page: Page) -> 
     page.goto(site)
     page.get_by_text("Medianfelet (MdAPE) och medelfelet (MAPE)").wait_for()
     page.get_by_label("Visa modellen").click()
-    page.get_by_role("menuitem", name="Föregångarens recept").click()
+    page.get_by_role("option", name="Föregångarens recept").click()
     lede = "över noll värderar Föregångarens recept för högt"
     page.get_by_text(lede).wait_for()
     with page.expect_download() as download:

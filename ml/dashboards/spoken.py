@@ -1,7 +1,7 @@
-"""What the page's frame says to who hears it instead of seeing it.
+"""What the library forgets for who hears the page, or has only keys.
 
-What belongs here: names and roles of what the library draws around our parts. What
-does not: our own parts, which say what they are themselves.
+What belongs here: names, roles and keys of what the library draws. What does not: our
+own parts, which say what they are themselves.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ LIGHT_OR_DARK = Words("Byt mellan ljust och mörkt", "Switch between light and d
 
 
 class SpokenFrame(pn.custom.JSComponent):
-    """Names the frame's parts in the page's language, and leaves out empty headings.
+    """Names the frame's parts in the page's language, and opens choices by keys.
 
     The library gives its bar of progress no name, its button of the theme an English
-    one, and makes headings of the site's name and of an empty space.
+    one, and makes headings of the site's name and of an empty space. Its field of
+    choices opens by the mouse alone, and what it lists are items of no menu.
     """
 
     working = param.String(default="")
@@ -40,6 +41,37 @@ class SpokenFrame(pn.custom.JSComponent):
           heading.setAttribute("role", "presentation")
       }
       name()
+
+      const closed = "[role=combobox].MuiSelect-select[aria-expanded=false]"
+      const open = event => {
+        const field = event.composedPath()[0]
+        if (!["Enter", " ", "ArrowDown", "ArrowUp"].includes(event.key)) return
+        if (!field.matches?.(closed)) return
+        event.preventDefault()
+        // a space that is let go would choose what has the focus then
+        if ((event.key === " ") === (event.type === "keyup")) field.click()
+      }
+      const name_choices = event => {
+        const field = event.composedPath()[0]
+        if (!field.closest?.(".MuiSelect-root")) return
+        // the list comes some frames later, in the same shadow root
+        let frames = 0
+        const look = () => {
+          const items = field.getRootNode()
+            .querySelectorAll("[role=listbox] [role=menuitem]")
+          for (const item of items) item.setAttribute("role", "option")
+          if (!items.length && frames++ < 60) requestAnimationFrame(look)
+        }
+        look()
+      }
+      document.addEventListener("keydown", open, true)
+      document.addEventListener("keyup", open, true)
+      document.addEventListener("click", name_choices, true)
+      return () => {
+        document.removeEventListener("keydown", open, true)
+        document.removeEventListener("keyup", open, true)
+        document.removeEventListener("click", name_choices, true)
+      }
     }
     """
 
