@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 SHOWN_AGENCIES = 12
 FEWEST_IN_CITY, FEWEST_IN_DISTRICT = 20, 3
-LONGEST_NAME = 60
+LONGEST_NAME, IN_ROW = 60, 19
+"""Characters of an agency's name in text, and beside its row with the count."""
 
 TITLE_DISTRICT = Words("Mäklare i {district}", "Agencies in {district}")
 TITLE_CITY = Words("Mäklare i Stockholm", "Agencies in Stockholm")
@@ -176,7 +177,7 @@ def _card(area: Area, report: dict[str, Any], language: Language) -> Viewable:
 
 def _chart(shown: list[dict[str, Any]], language: Language) -> Chart:
     return interval_rows(
-        [f"{_cut(each['agency'])} ({each['sales']})" for each in shown],
+        [f"{_cut(each['agency'], IN_ROW)} ({each['sales']})" for each in shown],
         [each["effect_pct"] for each in shown],
         [each["low_pct"] for each in shown],
         [each["high_pct"] for each in shown],
@@ -214,5 +215,5 @@ def agency_frame(records: list[dict[str, Any]], language: Language) -> pd.DataFr
     return pd.DataFrame({words.to(language): cells for words, cells in columns.items()})
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+def _cut(name: str, longest: int = LONGEST_NAME) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

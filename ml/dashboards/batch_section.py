@@ -7,7 +7,6 @@ valuing rows (``ml.valuation.batch``).
 from __future__ import annotations
 
 import asyncio
-import io
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -19,6 +18,7 @@ import panel_material_ui as pmui
 
 from ml.dashboards import shell, theme
 from ml.dashboards.file_chooser import FileChooser
+from ml.dashboards.file_download import FileDownload
 from ml.dashboards.valuers import valuers
 from ml.valuation.batch import (
     checked,
@@ -121,6 +121,7 @@ PROBLEM_CSS = """
 .counts { display: flex; flex-wrap: wrap; gap: 8px 40px; margin: 4px 0 18px; }
 .counts b { display: block; font-size: 26px; font-weight: 650; }
 h3 { font-size: 15px; font-weight: 600; margin: 22px 0 8px; }
+td:last-child { min-width: 11em; }
 .problems td { overflow-wrap: anywhere; }
 .problems td:nth-child(2) { white-space: nowrap; }
 """
@@ -240,26 +241,24 @@ class BatchSection(pn.viewable.Viewer):
             gap="8px",
         )
 
-    def _download(self, ending: str, label: Words) -> pmui.FileDownload:
+    def _download(self, ending: str, label: Words) -> FileDownload:
         stem = (self._valued.name if self._valued else "").rpartition(".")[0]
         name = f"{shortened(stem)}-{VALUED_NAME.to(self._language)}.{ending}"
-        return pmui.FileDownload(
-            callback=lambda: self._written(ending),
-            filename=name,
+        return FileDownload(
+            lambda: self._written(ending),
+            file_name=name,
             label=label.to(self._language),
-            variant="outlined",
             margin=(14, 0, 0, 0),
         )
 
-    def _written(self, ending: str) -> io.BytesIO:
+    def _written(self, ending: str) -> bytes:
         if self._valued is None:
-            return io.BytesIO()
+            return b""
         frame = with_results(
             self._valued.table.frame, self._valued.outcomes, self._language
         )
         is_excel = ending == "xlsx"
-        content = as_excel(frame) if is_excel else as_csv(frame, self._language)
-        return io.BytesIO(content)
+        return as_excel(frame) if is_excel else as_csv(frame, self._language)
 
     def _say(self, words: Words, **given: object) -> None:
         shown = {
