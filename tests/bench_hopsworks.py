@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from ml.registry import ModelRegistry
 
 SIZES = (50_000, 200_000, 1_000_000)
-STREAM_SIZES = (50_000,)
 BACKENDS = ("embedded", "delta", "stream")
 Backend = Literal["embedded", "delta", "stream"]
 ROWS_AT_ONCE = 100_000
@@ -199,8 +198,6 @@ def bench_rows(sizes: tuple[int, ...], say: Callable[[dict[str, Any]], None]) ->
             file = Path(folder) / "rows.parquet"
             write_made_up_rows(size, file)
             for backend in BACKENDS:
-                if backend == "stream" and size not in STREAM_SIZES:
-                    continue
                 found[backend].append(_apart("rows", backend, str(file)))
                 say(found[backend][-1])
     for backend, results in found.items():
