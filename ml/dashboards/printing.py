@@ -82,14 +82,15 @@ class PrintSheet(pn.custom.JSComponent):
       }
       const dress = () => {
         const roots = [document, ...within(document, [])]
-        for (const root of roots)
-          if (!root.adoptedStyleSheets.includes(sheet))
-            root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet]
         const first = selector => roots
           .flatMap(root => [...root.querySelectorAll(selector)])
           .find(node => node.getBoundingClientRect().width > 0)
         const column = first(".print-width") ?? first(".main-content > *")
+        // measured undressed: the sheet gives columns the width that is found here
         const width = Math.ceil(column?.getBoundingClientRect().width ?? paper_px)
+        for (const root of roots)
+          if (!root.adoptedStyleSheets.includes(sheet))
+            root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet]
         const style = document.documentElement.style
         style.setProperty("--print-width", `${width}px`)
         style.setProperty("--print-zoom", `${Math.min(1, paper_px / width)}`)
