@@ -94,12 +94,10 @@ ADDS_UP = Words(
 )
 CSV = Words("Ladda ner alla med exakta vikter", "Download all with exact weights")
 MAP_KEY = Words(
-    "Den orange pricken är bostaden; ju större grön prick, desto tyngre försäljning.",
-    "The orange dot is the home; the larger a green dot, the heavier the sale.",
-)
-MAP_LABEL = Words(
-    "Karta över de jämförda försäljningarna; tabellen nedanför säger samma sak",
-    "Map of the comparable sales; the table below says the same",
+    "Den orange pricken är bostaden; ju större grön prick, desto tyngre försäljning. "
+    "Tabellen nedanför säger samma sak.",
+    "The orange dot is the home; the larger a green dot, the heavier the sale. The "
+    "table below says the same.",
 )
 TILES = Words(
     "Visa OpenStreetMap-kartan (hämtas från internet)",
@@ -402,8 +400,7 @@ def _map_parts(valuation: Valuation, language: Language) -> list[Viewable]:
 
     tiles = pmui.Switch(label=TILES.to(language), value=False, margin=(6, 0))
     shown = pmui.Column(pn.bind(drawn, tiles), sizing_mode="stretch_width", margin=0)
-    label = escape(MAP_LABEL.to(language))
-    key = f'<p class="source" aria-label="{label}">{MAP_KEY.to(language)}</p>'
+    key = f'<p class="source">{MAP_KEY.to(language)}</p>'
     return [shown, shell.content(key), tiles]
 
 
