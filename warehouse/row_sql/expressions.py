@@ -69,6 +69,10 @@ class Code:
     columns: tuple[Column, ...] = ()
     constant: Any = None
     """The value itself, where it is a text or a number written in the SQL."""
+    null_tests: tuple[str, ...] = ()
+    """Where they are given, it is NULL if and only if one of them holds."""
+    known_text: str = ""
+    """The expression where none of them holds: what is made of it tests but once."""
 
 
 class Scope(Protocol):
@@ -121,19 +125,25 @@ def unless_null(parts: Sequence[Code], text: str, kind: str) -> Code:
     columns = _columns(parts)
     if any(part.kind == "null" for part in parts):
         return Code("None", kind, True, columns)
-    names, tests = [], []
-    for part in parts:
+    names: list[str] = []
+    tests: list[str] = []
+    for place, part in enumerate(parts):
         name = part.text
-        if part.is_nullable and not name.isidentifier():
+        if part.null_tests and text.count(f"{{{place}}}") == 1:
+            name = part.known_text
+            tests.extend(part.null_tests)
+        elif part.is_nullable and not name.isidentifier():
             name = temporary(part)
             tests.append(f"({name} := {part.text}) is None")
         elif part.is_nullable:
             tests.append(f"{name} is None")
         names.append(name)
-    plain = f"({text.format(*names)})"
+    known = f"({text.format(*names)})"
     if not tests:
-        return Code(plain, kind, False, columns)
-    return Code(f"(None if {' or '.join(tests)} else {plain})", kind, True, columns)
+        return Code(known, kind, False, columns)
+    null_tests = tuple(dict.fromkeys(tests))
+    whole = f"(None if {' or '.join(null_tests)} else {known})"
+    return Code(whole, kind, True, columns, null_tests=null_tests, known_text=known)
 
 
 def aligned(parts: Sequence[Code]) -> tuple[list[Code], str]:

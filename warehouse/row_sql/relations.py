@@ -178,7 +178,8 @@ class StoredRelation:
     def _read(self, name: str, positions: str, may_miss: bool) -> Column:
         column = self.table.column(self.original(name))
         stored = self.writer.shared(column, "stored")
-        text = f"take_stored({stored}.values, {stored}.nulls, {positions})"
+        function = "take_stored_or_null" if may_miss else "take_stored"
+        text = f"{function}({stored}.values, {stored}.nulls, {positions})"
         is_nullable = may_miss or self._has_nulls(name)
         return Column(self.writer.line(text, "c"), column.kind, is_nullable)
 

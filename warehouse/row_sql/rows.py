@@ -35,9 +35,9 @@ class Grouped:
         ours: Positions = []
         theirs: Positions = []
         for position, wanted in enumerate(zip(*keys, strict=True)):
-            found = self._rows.get(wanted, ())
-            ours.extend(repeat(position, len(found)))
-            theirs.extend(found)
+            for found in self._rows.get(wanted, ()):
+                ours.append(position)
+                theirs.append(found)
         return ours, theirs
 
 
@@ -120,6 +120,15 @@ def take_or_null(values: Sequence[Any], positions: Positions) -> list[Any]:
 def take_stored(
     values: Sequence[Any], nulls: Sequence[int] | None, positions: Positions
 ) -> list[Any]:
+    """Give a stored column's values at positions."""
+    if nulls is None:
+        return [values[n] for n in positions]
+    return [None if nulls[n] else values[n] for n in positions]
+
+
+def take_stored_or_null(
+    values: Sequence[Any], nulls: Sequence[int] | None, positions: Positions
+) -> list[Any]:
     """Give a stored column's values at positions, NULL where there is none."""
     if nulls is None:
         return [None if n < 0 else values[n] for n in positions]
@@ -132,6 +141,14 @@ def grouped(*columns: Iterable[Any]) -> tuple[Positions, list[Positions]]:
     for position, keys in enumerate(zip(*columns, strict=True)):
         groups.setdefault(keys, []).append(position)
     return [group[0] for group in groups.values()], list(groups.values())
+
+
+def distinct(*columns: Iterable[Any]) -> Positions:
+    """Give the first of equal rows; NULL is a value."""
+    firsts: dict[tuple[Any, ...], int] = {}
+    for position, values in enumerate(zip(*columns, strict=True)):
+        firsts.setdefault(values, position)
+    return list(firsts.values())
 
 
 def filtered_groups(groups: list[Positions], is_kept: Sequence[Any]) -> list[Positions]:
@@ -202,8 +219,8 @@ def row_numbers(
     for group in groups:
         ranked = list(group)
         for values, is_descending in reversed(orders):
-            known = [n for n in ranked if values[n] is not None]
             unknown = [n for n in ranked if values[n] is None]
+            known = [n for n in ranked if values[n] is not None] if unknown else ranked
             known.sort(key=values.__getitem__, reverse=is_descending)
             ranked = known + unknown
         for number, position in enumerate(ranked, start=1):

@@ -93,7 +93,7 @@ class Compiler:
         if node["setop_all"]:
             return relation
         lists = ", ".join(column.name for column in columns.values())
-        firsts, _ = self.writer.positions(f"grouped({lists})")
+        firsts = self.writer.line(f"distinct({lists})", "l")
         size = self.writer.line(f"len({firsts})", "n")
         return relation.taken(self.writer, size, firsts)
 

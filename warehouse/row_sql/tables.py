@@ -6,6 +6,7 @@ newest row before a day. What does not: which columns and keys a macro needs.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -99,7 +100,8 @@ def _stored(kind: str, column: pa.ChunkedArray) -> tuple[Any, Sequence[int] | No
         return _objects(maps), None
     if kind == "str":
         encoded = column.combine_chunks().dictionary_encode()
-        texts = _objects([*encoded.dictionary.to_pylist(), None])
+        # A key is found sooner where it is the same object in every table.
+        texts = _objects([*map(sys.intern, encoded.dictionary.to_pylist()), None])
         codes = pc.fill_null(encoded.indices, len(texts) - 1)
         return texts[codes.to_numpy(zero_copy_only=False)], None
     arrow_type = {"float": pa.float64(), "int": pa.int64(), "date": pa.int32()}[kind]
@@ -133,6 +135,7 @@ class Index:
         self._columns = [table.column(name) for name in self._names]
         self._has_first = bool(equal)
         self._group_of: dict[Any, int] = {}
+        self._is_unique = False
 
     def build(self) -> None:
         """Order the rows; the table must be loaded."""
@@ -140,6 +143,7 @@ class Index:
         codes = [_codes(column, rows) for column in self._columns]
         order = np.lexsort(codes[::-1]) if codes else np.arange(len(rows))
         self._order = rows[order].astype(np.int32).data
+        self._sorted = [_taken(column, rows[order]) for column in self._columns]
         self._starts = [0, len(rows)]
         if self._has_first:
             self._group(codes[0][order])
@@ -147,10 +151,10 @@ class Index:
     def _group(self, first: np.ndarray) -> None:
         starts = np.flatnonzero(np.r_[True, first[1:] != first[:-1]])
         starts = starts if len(first) else starts[:0]
-        values = self._columns[0].values
+        self._is_unique = len(starts) == len(first)
+        values = self._sorted[0]
         self._group_of = {
-            values[self._order[start]]: group
-            for group, start in enumerate(starts.tolist())
+            values[start]: group for group, start in enumerate(starts.tolist())
         }
         self._starts = np.r_[starts, len(first)].astype(np.int64).data
 
@@ -186,25 +190,26 @@ class Index:
         """Give where within a range the rows with one more key begin and end."""
         if key is None or low == high:
             return 0, 0
-        order, value_of = self._order, self._columns[place].values.__getitem__
+        values = self._sorted[place]
         if type(key) is int:
             # Ranks count up by one, so that the row is where it would be in a row.
-            guess = low + key - value_of(order[low])
-            is_inside = low < guess < high - 1 and value_of(order[guess]) == key
-            if is_inside and (
-                value_of(order[guess - 1]) < key < value_of(order[guess + 1])
-            ):
+            guess = low + key - values[low]
+            is_inside = low < guess < high - 1 and values[guess] == key
+            if is_inside and values[guess - 1] < key < values[guess + 1]:
                 return guess, guess + 1
-        low = bisect_left(order, key, low, high, key=value_of)
-        return low, bisect_right(order, key, low, high, key=value_of)
+        low = bisect_left(values, key, low, high)
+        return low, bisect_right(values, key, low, high)
 
     def pairs(
         self, first: Sequence[Any], *further: Sequence[Any]
     ) -> tuple[list[int], list[int]]:
         """Pair the position of each row asked with the rows that have its keys."""
-        ours: list[int] = []
-        theirs: list[int] = []
         order, starts, group_of = self._order, self._starts, self._group_of.get
+        if self._is_unique and not further:
+            groups = [group_of(key) for key in first]
+            ours = [n for n, group in enumerate(groups) if group is not None]
+            return ours, [order[group] for group in groups if group is not None]
+        ours, theirs = [], []
         for position, key in enumerate(first):
             group = group_of(key)
             if group is None:
@@ -226,9 +231,14 @@ class Index:
             return -1
         low, high = self._range(keys)
         bisect = bisect_right if or_equal else bisect_left
-        value_of = self._columns[-1].values.__getitem__
-        found = bisect(self._order, day, low, high, key=value_of) - 1
+        found = bisect(self._sorted[-1], day, low, high) - 1
         return self._order[found] if found >= low else -1
+
+
+def _taken(column: StoredColumn, rows: np.ndarray) -> Any:  # noqa: ANN401
+    """Give a column's values at rows, numbers unboxed as they are stored."""
+    values = np.asarray(column.values)[rows]
+    return values if values.dtype == object else values.data
 
 
 def _codes(column: StoredColumn, rows: np.ndarray) -> np.ndarray:
