@@ -7,6 +7,7 @@ places and features (``value``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -57,10 +58,10 @@ class ServedModel:
 
     def says(self, features: Columns) -> list[Said]:
         """Value homes, with ranges where the model is calibrated."""
-        if not isinstance(self.model, RangedModel):
+        if self._ranged is None:
             values = self.model.predict(features.frame())
             return [Said(float(value)) for value in values]
-        said = self.model.valuations(features)
+        said = self._ranged.valuations(features)
         columns = [
             [None if pd.isna(value) else value for value in said[name].tolist()]
             if name in said
@@ -68,6 +69,11 @@ class ServedModel:
             for name in ("value_sek", *RANGE_COLUMNS)
         ]
         return [Said(*row) for row in zip(*columns, strict=True)]
+
+    @cached_property
+    def _ranged(self) -> RangedModel | None:
+        # Kept: a protocol is asked for its members anew each time.
+        return self.model if isinstance(self.model, RangedModel) else None
 
     def explanation(
         self,

@@ -35,6 +35,7 @@ from ml.valuation.hedonic.market import (
     NearSales,
     foreseen,
 )
+from ml.valuation.hedonic.neighbours import KEPT, Neighbours, weighed
 from ml.valuation.hedonic.past import Homes, PastSales
 from ml.valuation.hedonic.ridge import Effects, fit_effects
 from ml.valuation.hedonic.terms import TERMS
@@ -136,19 +137,40 @@ class Hedonics:
         found = np.full((len(homes), len(HEDONIC_FEATURES)), np.nan)
         nearest = NO_SALES
         asked = Homes.of(homes)
-        month = month_start(asked.day)
-        for first_day in np.unique(month).tolist():
-            market = self.market(first_day)
-            if market is not None:
-                rows = np.flatnonzero(month == first_day)
-                near = market.neighbours(asked[rows])
-                found[rows, :-1] = market.features_by(asked[rows], near)
-                found[rows, -1] = self.lately(first_day).before(asked[rows].points)
-                if rows[0] == 0:
-                    nearest = market.near_sales(near, 0)
-                    start = self.window(first_day).start
-                    nearest = nearest._replace(row=nearest.row + start)
+        months = self._months_of(asked)
+        if not months:
+            return found, nearest
+        near = self._neighbours(asked, months)
+        for first_day, market, rows in months:
+            start = self.window(first_day).start
+            own, its = asked[rows], near.of(rows, start)
+            found[rows, :-1] = market.features_by(own, its)
+            found[rows, -1] = self.lately(first_day).before(own.points)
+            if rows[0] == 0:
+                nearest = market.near_sales(its, 0)
+                nearest = nearest._replace(row=nearest.row + start)
         return found, nearest
+
+    def _months_of(self, asked: Homes) -> list[tuple[int, Market, np.ndarray]]:
+        """Give the months that are known of homes, and the rows of each."""
+        month = month_start(asked.day)
+        markets = [(day, self.market(day)) for day in np.unique(month).tolist()]
+        return [
+            (first_day, market, np.flatnonzero(month == first_day))
+            for first_day, market in markets
+            if market is not None
+        ]
+
+    def _neighbours(
+        self, asked: Homes, months: list[tuple[int, Market, np.ndarray]]
+    ) -> Neighbours:
+        """Weigh the neighbours of all months at once, as rows of ``past``."""
+        nearest = np.full((len(asked), KEPT), -1)
+        for first_day, market, rows in months:
+            found = market.nearest(asked[rows])
+            start = self.window(first_day).start
+            nearest[rows] = np.where(found >= 0, found + start, -1)
+        return weighed(nearest, self.past.homes.points, asked.points)
 
     def features_of_sales(
         self,

@@ -131,6 +131,10 @@ class Market:
         """Find the neighbours of homes of this month among the sales before them."""
         return self._pool.neighbours(homes.points)
 
+    def nearest(self, homes: Homes) -> np.ndarray:
+        """Find the same as rows, without weighing them."""
+        return self._pool.nearest(homes.points)
+
     def features_by(self, homes: Homes, near: Neighbours) -> np.ndarray:
         """``MARKET_FEATURES`` of homes whose neighbours are known already."""
         by_term = self._effects.of(homes.keys)

@@ -114,14 +114,20 @@ class Neighbours:
     certainty: np.ndarray
     """Share of the shared variance that the neighbours explain: 0 none, 1 all."""
 
+    def of(self, homes: np.ndarray, first_row: int) -> Neighbours:
+        """Give those of some homes, in a pool that begins at a later row."""
+        rows = self.rows[homes]
+        rows = np.where(rows >= 0, rows - first_row, -1)
+        return Neighbours(rows, self.weight[homes], self.certainty[homes])
+
 
 def covariance(first: Points, second: Points) -> np.ndarray:
     """How much residuals at two points resemble each other; shapes broadcast."""
     distance_m = np.hypot(first.east_m - second.east_m, first.north_m - second.north_m)
     days = np.abs(first.day - second.day)
     log_size = np.abs(first.log_area - second.log_area)
-    years = np.nan_to_num(np.abs(first.year - second.year), nan=UNKNOWN_YEARS)
-    log_fee = np.nan_to_num(np.abs(first.log_fee - second.log_fee), nan=UNKNOWN_LOG_FEE)
+    years = _or(UNKNOWN_YEARS, np.abs(first.year - second.year))
+    log_fee = _or(UNKNOWN_LOG_FEE, np.abs(first.log_fee - second.log_fee))
     return sum(
         likeness.variance
         * np.exp(
@@ -133,6 +139,39 @@ def covariance(first: Points, second: Points) -> np.ndarray:
         )
         for likeness in LIKENESS
     )
+
+
+def _or(unknown: float, values: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(values), unknown, values)
+
+
+def weighed(rows: np.ndarray, sales: Points, homes: Points) -> Neighbours:
+    """Weigh the neighbours of homes, given as rows of sales."""
+    found = [
+        _weighed(rows[start : start + BATCH], sales, homes[start : start + BATCH])
+        for start in range(0, len(homes), BATCH)
+    ]
+    return Neighbours(
+        *(
+            np.concatenate([getattr(each, name) for each in found])
+            for name in ("rows", "weight", "certainty")
+        )
+    )
+
+
+def _weighed(rows: np.ndarray, sales: Points, homes: Points) -> Neighbours:
+    is_there = rows >= 0
+    near = sales[rows]
+    to_home = np.where(is_there, covariance(near, homes[np.s_[:, None]]), 0.0)
+    among = covariance(near[np.s_[:, :, None]], near[np.s_[:, None, :]])
+    among *= is_there[:, :, None] & is_there[:, None, :]
+    diagonal = np.arange(rows.shape[1])
+    among[:, diagonal, diagonal] = SHARED_VARIANCE + OWN_VARIANCE
+    weight = np.linalg.solve(among, to_home[:, :, None])[:, :, 0]
+    # The few below zero only take back what nearer sales have said twice.
+    weight = np.where(is_there, weight, 0.0).clip(0)
+    certainty = (weight * to_home).sum(axis=1) / SHARED_VARIANCE
+    return Neighbours(rows, weight, certainty)
 
 
 class Nearest:
@@ -164,7 +203,10 @@ class Nearest:
         self._kept = kept
         self._placed = np.flatnonzero(settled.is_placed)
         self._tree = KDTree(settled.steps(scale)[self._placed])
-        self._newest = np.flatnonzero(newest.is_placed) + len(settled)
+        is_placed = newest.is_placed
+        self._newest = np.flatnonzero(is_placed) + len(settled)
+        self._newest_day = newest.day[is_placed]
+        self._newest_steps = newest.steps(scale)[is_placed]
 
     def rows(self, homes: Points) -> np.ndarray:
         """Find the nearest rows of ``points``, -1 where there are fewer than kept."""
@@ -178,7 +220,7 @@ class Nearest:
         steps = homes.steps(self._scale)
         distance, found = self._nearest_settled(steps)
         if len(self._newest):
-            new_distance, newest = self._newest_earlier(homes, steps)
+            new_distance, newest = self._newest_earlier(homes.day, steps)
             distance = np.concatenate([distance, new_distance], axis=1)
             found = np.concatenate([found, newest], axis=1)
             # Stable: of two equally near, the settled one, whatever came later.
@@ -198,15 +240,12 @@ class Nearest:
         return distance, found
 
     def _newest_earlier(
-        self, homes: Points, steps: np.ndarray
+        self, day: np.ndarray, steps: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        newest = self.points[self._newest]
-        apart = np.sqrt(
-            ((steps[:, None, :] - newest.steps(self._scale)[None, :, :]) ** 2).sum(
-                axis=2
-            )
-        )
-        apart[newest.day[None, :] >= homes.day[:, None]] = np.inf
+        # Coordinates first: a sum along four numbers at a time is slow.
+        way = steps.T[:, :, None] - self._newest_steps.T[:, None, :]
+        apart = np.sqrt((way**2).sum(axis=0))
+        apart[self._newest_day[None, :] >= day[:, None]] = np.inf
         found = np.broadcast_to(self._newest, apart.shape)
         if apart.shape[1] > self._kept:
             nearest = np.argpartition(apart, self._kept - 1, axis=1)[:, : self._kept]
@@ -226,30 +265,14 @@ class Pool:
         """All of them, the settled ones first."""
         return self._nearest.points
 
-    def neighbours(self, homes: Points) -> Neighbours:
-        """Find and weigh the neighbours of homes; one without a place has none."""
+    def nearest(self, homes: Points) -> np.ndarray:
+        """Find the neighbours of homes, as rows; one without a place has none."""
         found = [
-            self._weighed(homes[start : start + BATCH])
+            self._nearest.rows(homes[start : start + BATCH])
             for start in range(0, len(homes), BATCH)
         ]
-        return Neighbours(
-            *(
-                np.concatenate([getattr(each, name) for each in found])
-                for name in ("rows", "weight", "certainty")
-            )
-        )
+        return np.concatenate(found)
 
-    def _weighed(self, homes: Points) -> Neighbours:
-        rows = self._nearest.rows(homes)
-        is_there = rows >= 0
-        near = self._nearest.points[rows]
-        to_home = np.where(is_there, covariance(near, homes[np.s_[:, None]]), 0.0)
-        among = covariance(near[np.s_[:, :, None]], near[np.s_[:, None, :]])
-        among *= is_there[:, :, None] & is_there[:, None, :]
-        diagonal = np.arange(rows.shape[1])
-        among[:, diagonal, diagonal] = SHARED_VARIANCE + OWN_VARIANCE
-        weight = np.linalg.solve(among, to_home[:, :, None])[:, :, 0]
-        # The few below zero only take back what nearer sales have said twice.
-        weight = np.where(is_there, weight, 0.0).clip(0)
-        certainty = (weight * to_home).sum(axis=1) / SHARED_VARIANCE
-        return Neighbours(rows, weight, certainty)
+    def neighbours(self, homes: Points) -> Neighbours:
+        """Find and weigh the neighbours of homes."""
+        return weighed(self.nearest(homes), self.points, homes)
