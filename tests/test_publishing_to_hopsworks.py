@@ -42,6 +42,7 @@ def fake(
     hopsworks_cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FakeCluster]:
     monkeypatch.setattr("ml.hopsworks.cluster.FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr("ml.hopsworks.cluster.ATTEMPTS", 2)
     with workers_polling_often():
         yield hopsworks_cluster
 
