@@ -27,6 +27,7 @@ from ml.valuation.features import (
     hedonic_sum,
     read_sale_features,
 )
+from ml.valuation.hedonic.columns import Columns
 from warehouse.errors import SlutprisError
 
 
@@ -50,6 +51,23 @@ def test_whole_numbers_and_missing_ones_are_encoded_too(sales: pd.DataFrame) -> 
 
     assert matrix["floor"].isna().equals(sales["rooms"] > 2)
     assert (matrix["floor"].dropna() == sales["floor"][sales["rooms"] <= 2]).all()
+
+
+def test_columns_of_a_few_homes_are_read_as_their_frame_is(
+    sales: pd.DataFrame,
+) -> None:
+    encoding = FeatureEncoding.fitted_on(sales, mode="listed")
+    floor = sales["floor"].astype("Int64").mask(sales["rooms"] > 2)
+    homes = sales.assign(floor=floor, street=None).reset_index(drop=True)
+
+    columns = Columns.of(homes)
+
+    pd.testing.assert_frame_equal(columns.frame(), homes)
+    pd.testing.assert_frame_equal(encoding.matrix(columns), encoding.matrix(homes))
+    pd.testing.assert_frame_equal(
+        encoding.matrix(columns.only(3)),
+        encoding.matrix(homes.iloc[[3]]).reset_index(drop=True),
+    )
 
 
 def test_an_imputed_fact_is_known_as_a_guess_alone(sales: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ import pytest
 from made_up_sales import SMALL, described_made_up_sales, without_labels
 
 from ml.valuation.features import MARKET_LEVEL, MODES, Mode
+from ml.valuation.hedonic.columns import Columns
 from ml.valuation.models import XGBoostModel
 from ml.valuation.reasons import MarketThen, Reasons
 from warehouse.errors import SlutprisError
@@ -140,3 +141,18 @@ def test_nothing_is_usual_where_no_index_is_known(
 ) -> None:
     with pytest.raises(SlutprisError, match="no sale has a price index"):
         Reasons(models["before_listing"], past.assign(price_index_sek_per_m2=np.nan))
+
+
+def test_one_prediction_values_all_homes_and_explains_the_first(
+    models: dict[Mode, XGBoostModel], past: pd.DataFrame, homes: pd.DataFrame
+) -> None:
+    model, asked = models["before_listing"], Columns.of(homes)
+    reasons, value_sek = Reasons(model, past), round(model.predict(homes)[0])
+
+    log_ratio, logs = reasons.with_log_ratios(asked)
+
+    pd.testing.assert_frame_equal(
+        model.valuations(asked, log_ratio), model.valuations(asked)
+    )
+    told = reasons.explanation(asked.only(0), value_sek, THEN, logs=logs)
+    assert told == reasons.explanation(homes.head(1), value_sek, THEN)

@@ -86,12 +86,23 @@ class BoostedModel:
             )
         return self._trained(sales)
 
-    def predict(self, features: Table) -> np.ndarray:
+    def predict(
+        self, features: Table, log_ratio: np.ndarray | None = None
+    ) -> np.ndarray:
         """Values in SEK."""
-        return self.recalibration.applied(self._values(features), features)
+        return self.recalibration.applied(self._values(features, log_ratio), features)
 
-    def valuations(self, features: Table) -> pd.DataFrame:
+    def valuations(
+        self, features: Table, log_ratio: np.ndarray | None = None
+    ) -> pd.DataFrame:
         """Values with range, confidence class and, where there is too little, why not.
+
+        Parameters
+        ----------
+        features
+            Described rows of ``marts.sale_features``.
+        log_ratio
+            What was predicted of them already; predicted here where None.
 
         Returns
         -------
@@ -99,7 +110,7 @@ class BoostedModel:
             ``value_sek`` and the columns of ``Calibration.ranges``; without ranges when
             the model was fitted on too few sales to calibrate any.
         """
-        value_sek = self.predict(features)
+        value_sek = self.predict(features, log_ratio)
         if self.calibration is None:
             return pd.DataFrame({"value_sek": value_sek}, index=features.index)
         ranges = self.calibration.ranges(features, value_sek)
@@ -199,8 +210,11 @@ class BoostedModel:
     def _shares(self) -> dict[str, float]:
         return self.listed_shares if self.mode == "listed" else self.shares
 
-    def _values(self, features: Table) -> np.ndarray:
-        log_ratio = self.log_ratio(self.encoding.matrix(features))
+    def _values(
+        self, features: Table, log_ratio: np.ndarray | None = None
+    ) -> np.ndarray:
+        if log_ratio is None:
+            log_ratio = self.log_ratio(self.encoding.matrix(features))
         return self.encoding.value_sek(log_ratio, features)
 
 

@@ -21,6 +21,7 @@ from ml.valuation.log_contributions import (
     AREA,
     by_group,
     feature_log_contributions,
+    first_by_group,
     typical_home,
 )
 from ml.valuation.reason_groups import PRICE_INDEX
@@ -29,7 +30,7 @@ from warehouse.errors import SlutprisError
 if TYPE_CHECKING:
     import datetime as dt
 
-    from ml.valuation.hedonic.columns import Table
+    from ml.valuation.hedonic.columns import Columns, Table
     from ml.valuation.log_contributions import RatioModel
     from ml.valuation.words import Language
 
@@ -79,12 +80,17 @@ class Reasons:
         self._usual_area_m2 = float(usual_home[AREA].iloc[0])
         self._reference = Reference.of_sales(known, float(known[PRICE_INDEX].iloc[-1]))
 
+    def with_log_ratios(self, homes: Columns) -> tuple[np.ndarray, Columns]:
+        """Predict homes, and the logs that explain the first, at once."""
+        return first_by_group(self._model, homes, self._usual_home)
+
     def explanation(
         self,
         features: Table,
         value_sek: int,
         then: MarketThen,
         language: Language = "sv",
+        logs: Columns | None = None,
     ) -> Explanation:
         """Explain a value by groups, in the time of some 128 predictions.
 
@@ -102,8 +108,11 @@ class Reasons:
             known.
         language
             Of labels and facts.
+        logs
+            Those of ``with_log_ratios``; predicted here where None.
         """
-        logs = by_group(self._model, features, self._usual_home)
+        if logs is None:
+            logs = by_group(self._model, features, self._usual_home)
         reference = replace(
             self._since(features, then),
             living_area_m2=self._usual_area_m2,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from ml.valuation.boosted_model import BoostedModel
 from ml.valuation.features import MARKET_LEVEL
 from ml.valuation.reasons import MarketThen, Reasons
 from ml.valuation.valuing import RANGE_COLUMNS, RangedModel
@@ -61,14 +62,14 @@ class ServedModel:
         if self._ranged is None:
             values = self.model.predict(features.frame())
             return [Said(float(value)) for value in values]
-        said = self._ranged.valuations(features)
-        columns = [
-            [None if pd.isna(value) else value for value in said[name].tolist()]
-            if name in said
-            else [None] * len(said)
-            for name in ("value_sek", *RANGE_COLUMNS)
-        ]
-        return [Said(*row) for row in zip(*columns, strict=True)]
+        return _said(self._ranged.valuations(features))
+
+    def says_why(self, features: Columns) -> tuple[list[Said], Columns | None]:
+        """Value homes, and give the logs that explain the first, in one prediction."""
+        if self.reasons is None or not isinstance(self.model, BoostedModel):
+            return self.says(features), None
+        log_ratio, logs = self.reasons.with_log_ratios(features)
+        return _said(self.model.valuations(features, log_ratio)), logs
 
     @cached_property
     def _ranged(self) -> RangedModel | None:
@@ -82,6 +83,7 @@ class ServedModel:
         then: Mapping[str, Any],
         day: dt.date,
         language: Language = "sv",
+        logs: Columns | None = None,
     ) -> Explanation | None:
         """Say why, from the market of a former day; None of a model that cannot.
 
@@ -95,8 +97,20 @@ class ServedModel:
             The same home's row on the former day, and that day.
         language
             Of labels and facts.
+        logs
+            Those of ``says_why``; predicted here where None.
         """
         if self.reasons is None:
             return None
         market = MarketThen(then["price_index_sek_per_m2"], day, then[MARKET_LEVEL])
-        return self.reasons.explanation(home, value_sek, market, language)
+        return self.reasons.explanation(home, value_sek, market, language, logs)
+
+
+def _said(valuations: pd.DataFrame) -> list[Said]:
+    columns = [
+        [None if pd.isna(value) else value for value in valuations[name].tolist()]
+        if name in valuations
+        else [None] * len(valuations)
+        for name in ("value_sek", *RANGE_COLUMNS)
+    ]
+    return [Said(*row) for row in zip(*columns, strict=True)]

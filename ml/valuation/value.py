@@ -202,7 +202,7 @@ class Valuer:
         homes = [HomeAtDate(request, place, day) for day in days]
         features, near = self._features(connection, homes)
         features = carried_to_each_day(features)
-        said, *other_said = served.says(features)
+        (said, *other_said), logs = served.says_why(features)
         home, year_ago = features.row(0), days.index(others["one_year_ago"])
         compared = self.past_market().comparables.of(home, near)
         self._log.append(_logged(request, homes[0], said, served))
@@ -225,6 +225,7 @@ class Valuer:
                 round(said.value_sek),
                 features.row(year_ago),
                 days[year_ago],
+                logs=logs,
             ),
             request=request,
             model=request.model,
