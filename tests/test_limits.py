@@ -344,7 +344,8 @@ def test_redirect_keeps_the_delay(tmp_path: Path) -> None:
     with serving(answer) as site:
         ask(site, tmp_path, DOWNLOAD_DELAY="0.4", DOWNLOAD_DELAY_JITTER="0")
     assert site.pages_asked == ["/page/0", "/elsewhere"]
-    assert min(site.gaps_s()) >= 0.39
+    # Far from the gap of a forgotten delay, with room for a busy machine.
+    assert min(site.gaps_s()) >= 0.3
 
 
 def test_autothrottle_cannot_undo_the_slow_down(tmp_path: Path) -> None:
