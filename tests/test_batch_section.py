@@ -1,26 +1,19 @@
 from __future__ import annotations
 
 import io
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from openpyxl import load_workbook
 from tiny_market import publish_market, register_model
+from visited_pages import running_browser, served_pages
 
 from ml.dashboards.batch_section import template
 from ml.valuation.batch import given_fields
 from ml.valuation.batch_files import read_table
 from ml.valuation.batch_output import as_csv, as_excel
 from ml.valuation.request import ValuationRequest
-from warehouse.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +22,6 @@ if TYPE_CHECKING:
 
     from ml.valuation.words import Language
 
-CHROMIUM = Path("/usr/bin/chromium")
 HOMES = """\
 Adress;Boarea;Rum;Avgift;Datum
 Sveavägen 11;52,5;2;3 200 kr;2024-06-15
@@ -55,47 +47,16 @@ def test_the_template_is_a_file_that_can_be_valued(language: Language) -> None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = publish_market(tmp_path_factory.mktemp("data"))
     register_model(settings, tmp_path_factory.mktemp("model"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "panel", "serve", "ml/dashboards/valuation.py"),
-            *("--address", "127.0.0.1", "--port", str(port)),
-        ],
-        cwd=PROJECT_ROOT,
-        env=os.environ | {"SLUTPRIS_DATA": str(settings.data), "SLUTPRIS_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(f"{address}/valuation", timeout=30).close()
-        except (urllib.error.URLError, ConnectionError):
-            assert process.poll() is None, "panel serve ended"
-            time.sleep(0.1)
-        else:
-            break
-    yield address
-    process.kill()
-    process.wait()
+    with served_pages(settings.data) as served:
+        yield served.url
 
 
 @pytest.fixture(scope="module")
 def browser_page() -> Iterator[Page]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs a browser at {CHROMIUM}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"]
-        )
+    with running_browser() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(90_000)
         yield page
-        browser.close()
 
 
 @pytest.fixture

@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -17,10 +10,10 @@ from urllib.parse import urlencode
 import duckdb
 import pytest
 from tiny_market import publish_market, register_model
+from visited_pages import running_browser, served_pages
 
 from ml.valuation.agency_report import REPORT, VERSION
 from warehouse.serving import publish
-from warehouse.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +22,6 @@ if TYPE_CHECKING:
 
     from warehouse.settings import Settings
 
-CHROMIUM = Path("/usr/bin/chromium")
 RUN = "<img src=x onerror=\"window.ran='{place}';alert()\">"
 SQL = "'; drop table marts.sales; --"
 RIGHT_TO_LEFT = "\u202egnorts\u202c"
@@ -109,45 +101,14 @@ def _keep_agencies(settings: Settings) -> None:
 
 @pytest.fixture(scope="module")
 def site(settings: Settings) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    pages = ["ml/dashboards/valuation.py", "ml/dashboards/monitoring.py"]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "panel", "serve", *pages),
-            *("--address", "127.0.0.1", "--port", str(port)),
-        ],
-        cwd=PROJECT_ROOT,
-        env=os.environ | {"SLUTPRIS_DATA": str(settings.data), "SLUTPRIS_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(f"{address}/valuation", timeout=30).close()
-        except (urllib.error.URLError, ConnectionError):
-            assert process.poll() is None, "panel serve ended"
-            time.sleep(0.1)
-        else:
-            break
-    yield address
-    process.kill()
-    process.wait()
+    with served_pages(settings.data) as served:
+        yield served.url
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page that fails the test when anything planted in it runs."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs a browser at {CHROMIUM}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"]
-        )
+    with running_browser() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(90_000)
         dialogs: list[str] = []
@@ -156,7 +117,6 @@ def page() -> Iterator[Page]:
         assert dialogs == []
         assert page.evaluate("window.ran ?? null") is None
         assert page.locator("img[src=x]").count() == 0
-        browser.close()
 
 
 def text_of(page: Page) -> str:
