@@ -6,9 +6,11 @@ to nothing, and what it sends and gets are the same messages.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOKEN = re.compile(r'"token":"([^"]+)"')
+Message = tuple[str, dict[str, Any]]
+"""A message's kind and content."""
 MESSAGE_MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -29,6 +33,8 @@ class PageSession:
         self, connection: WebSocketClientConnection, document: dict[str, Any]
     ) -> None:
         self._connection = connection
+        self._messages: asyncio.Queue[Message | ConnectionError] = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read_on())
         self.document = document
 
     @classmethod
@@ -53,29 +59,45 @@ class PageSession:
         await session._send_event("document_ready", [])
         return session
 
-    def model_labelled(self, label: str) -> str:
-        """Give the id of the component with a label, as the first document has it."""
+    def data_labelled(self, label: str) -> str:
+        """Give the id of the data of a component with a label."""
         for made in _objects(self.document):
-            data = made.get("attributes", {}).get("data")
-            if isinstance(data, dict) and (
-                data.get("attributes", {}).get("label") == label
-            ):
+            if made.get("attributes", {}).get("label") == label:
                 return made["id"]
         raise AssertionError(f"the page has no component labelled {label}")
 
-    async def click(self, model_id: str) -> None:
-        """Click a component."""
-        nothing = {"type": "map", "entries": []}
-        values = [["model", {"id": model_id}], ["node", "click"], ["data", nothing]]
-        await self._send_event("dom_event", values)
+    async def change(self, model_id: str, name: str, value: object) -> None:
+        """Change a component's data, as its own code in the browser does."""
+        changed = {"kind": "ModelChanged", "model": {"id": model_id}}
+        await self._send(
+            "PATCH-DOC", {"events": [changed | {"attr": name, "new": value}]}
+        )
 
-    async def receive(self) -> tuple[str, dict[str, Any]]:
+    async def receive(self) -> Message:
         """Wait for the next message: its kind and content."""
-        return await _read(self._connection)
+        message = await self._messages.get()
+        if isinstance(message, ConnectionError):
+            raise message
+        return message
+
+    async def settle(self, quiet_s: float = 1.0) -> None:
+        """Pass over what the page still says, until it has been quiet for a while."""
+        with suppress(TimeoutError):
+            while True:
+                await asyncio.wait_for(self.receive(), quiet_s)
 
     def close(self) -> None:
         """Leave the page."""
+        self._reading.cancel()
         self._connection.close()
+
+    async def _read_on(self) -> None:
+        """Read all the while: a wait that is given up must not lose half a message."""
+        try:
+            while True:
+                self._messages.put_nowait(await _read(self._connection))
+        except ConnectionError as error:
+            self._messages.put_nowait(error)
 
     async def _send_event(self, name: str, values: list[Any]) -> None:
         event = {
@@ -92,7 +114,7 @@ class PageSession:
             await self._connection.write_message(json.dumps(part))
 
 
-async def _read(connection: WebSocketClientConnection) -> tuple[str, dict[str, Any]]:
+async def _read(connection: WebSocketClientConnection) -> Message:
     header = json.loads(await _frame(connection))
     await _frame(connection)  # metadata
     content = json.loads(await _frame(connection))

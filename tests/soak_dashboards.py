@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import csv
 import html
+import itertools
 import json
 import os
 import random
@@ -152,29 +153,34 @@ async def visit(
     started = time.perf_counter()
     session = await PageSession.open(page_url, **home)
     try:
-        button = session.model_labelled("Värdera")
-        while True:
-            await _answered(session, home, started, record)
+        button = session.data_labelled("Värdera")
+        for presses in itertools.count(1):
+            if not await _answered(session, home, started, record):
+                return
+            # The sections below come after the value; then the owner looks again.
+            await session.settle()
             await asyncio.sleep(random.uniform(*PAUSE_S))
             if time.time() > until:
                 return
             started = time.perf_counter()
-            await session.click(button)
+            await session.change(button, "presses", presses)
     finally:
         session.close()
 
 
 async def _answered(
     session: PageSession, home: dict[str, str], started: float, record: Record
-) -> None:
+) -> bool:
+    """Wait for a click's answer; a visitor who gets none in time gives up."""
     shown = asyncio.wait_for(_text(session, record), ANSWER_WITHIN_S)
     try:
         value, made_of = await shown
     except TimeoutError:
         record.errors.append(f"no answer in {ANSWER_WITHIN_S} s for {home['address']}")
-        return
+        return False
     record.seconds.append(time.perf_counter() - started)
     record.values[home["address"], made_of].add(value)
+    return True
 
 
 async def _text(session: PageSession, record: Record) -> tuple[int, str]:
