@@ -343,7 +343,8 @@ def test_daily_reads_again_what_bulk_leaves_and_counts_what_changed(
                 card["soldDate"] = days_ago(60)
         if settled:
             cache["SoldProperty:9000003"]["soldPriceType"] = "Slutpris"
-            cache["SoldProperty:9000004"]["soldPrice"]["raw"] = 5_260_000
+            # still what 52 m² cost at the 101 000 kr/m² the card shows
+            cache["SoldProperty:9000004"]["soldPrice"]["raw"] = 5_252_000
 
     def answer(path: str, _count: int) -> Answer:
         if path.startswith("/sok/"):
