@@ -27,6 +27,8 @@ TOO_WIDE = """
         for (const child of node.children || []) {
             const box = child.getBoundingClientRect();
             if (box.width > 0 && box.right > 361) wide.push(child.className);
+            // a table that scrolls and a map's frame cut off what they hold
+            if (child.matches(".scroll, .bk-CartesianFrame")) continue;
             if (child.shadowRoot) walk(child.shadowRoot);
             walk(child);
         }
@@ -168,6 +170,7 @@ def test_nothing_is_cut_off_on_a_narrow_phone(site: str, page: Page) -> None:
     page.locator(".value").wait_for()
     # the value lies below the form, so the page goes there by itself
     expect_in_view(page, ".value")
+    page.get_by_text("Det ersätter inte en mäklares värdering").wait_for()
     # A chart takes the width of its card some frames after it is drawn.
     for _ in range(40):
         if not (wide := page.evaluate(TOO_WIDE)):
