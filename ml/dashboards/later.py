@@ -1,12 +1,14 @@
 """Parts of a page that are worked out once the page is shown.
 
-What belongs here: the place-holder, the thread and the error. What does not: what is
-worked out, and how it looks.
+What belongs here: the place-holder, whose turn it is, and the error. What does not:
+what is worked out, and how it looks.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +27,17 @@ WAITING_AT_LEAST_S = 0.4
 """A part that is exchanged while the browser still builds its place is lost, so the
 place-holder stands so long, however fast the part is found."""
 
+SLOW = ThreadPoolExecutor(max_workers=1, thread_name_prefix="later")
+"""Works out the slow parts of all visitors, one after the other: side by side they
+would take the processor from whoever waits for a value."""
+
+
+async def in_turn(work: Callable[[], Found]) -> Found:
+    """Do slow work when its turn comes, away from the event loop."""
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(SLOW, context.run, work)
+
 
 class Later:
     """A place on the page that is filled when what it shows is found.
@@ -32,7 +45,7 @@ class Later:
     Parameters
     ----------
     find
-        Finds it, in a thread of its own; may take seconds. A ``SlutprisError`` is
+        Finds it, when its turn comes; may take seconds. A ``SlutprisError`` is
         shown in its place.
     show
         Makes it visible: as markup, which takes the place-holder's pane, or as parts.
@@ -60,7 +73,7 @@ class Later:
         self._put(self._waiting)
         soonest = asyncio.create_task(asyncio.sleep(WAITING_AT_LEAST_S))
         try:
-            found = await asyncio.to_thread(self._find)
+            found = await in_turn(self._find)
         except SlutprisError as error:
             text = escape(str(error))
             shown: Viewable | str = f'<p class="notice" role="status">{text}</p>'

@@ -31,6 +31,7 @@ from ml.dashboards.answer import (
 )
 from ml.dashboards.batch_section import batch_section
 from ml.dashboards.charts import Line, time_chart
+from ml.dashboards.later import in_turn
 from ml.dashboards.over_time import time_section
 from ml.dashboards.printing import NOT_PRINTED, PRINT_WIDTH
 from ml.dashboards.shared_link import copy_link, read_link, write_link
@@ -320,18 +321,27 @@ class ValuationPage(pn.viewable.Viewer):
         is_refused = valuation.refusal_reason is not None
         sections = _sections(self._settings, self._language)
         for make in [] if is_refused else sections:
-            if turn != self._turn:
-                return
+            work = partial(self._made_unless_late, turn, make, valuation, borrowed)
             try:
-                made = await asyncio.to_thread(make, valuation, borrowed.valuer)
+                made = await in_turn(work)
             except CANNOT as error:
                 made = shell.notice(str(error))
-            if turn != self._turn:
+            if made is None or turn != self._turn:
                 return
             self._sections.append(made)
         source = source_html(valuation, borrowed.city, self._language)
         self._sections.append(shell.content(source))
         self._coming.visible = False
+
+    def _made_unless_late(
+        self,
+        turn: int,
+        make: Callable[[Valuation, Valuer], Viewable],
+        valuation: Valuation,
+        borrowed: Borrowed,
+    ) -> Viewable | None:
+        """Make a section; nothing when another value was asked for while it waited."""
+        return make(valuation, borrowed.valuer) if turn == self._turn else None
 
     def _say_whether_new(self) -> None:
         problem = self._valuers.problem
