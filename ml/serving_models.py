@@ -1,7 +1,8 @@
 """The models that are served: always verified files on this machine.
 
 What belongs here: which registry a process that values loads its models from, and
-keeping copies of those that were published to a cluster. What does not: loading one.
+keeping copies of those that were published to a cluster. What does not: loading one,
+and deciding which version of our own is the champion (``champions``).
 
 With ``FEATURE_BACKEND=hopsworks`` a model comes from the cluster and a copy of it is
 kept. While the cluster does not answer the copy is used; where there is none yet, the
@@ -18,9 +19,10 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
 
+from ml.champions import Champions
 from ml.folder_registry import FolderRegistry
 from ml.hopsworks.address import ClusterAddress
 from ml.hopsworks.cluster import Cluster
@@ -51,7 +53,8 @@ class ServingRegistry:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.own = FolderRegistry(settings.registry_dir)
+        self.champions = Champions.of(settings)
+        self.own = self.champions.registry
         self.copies = FolderRegistry(settings.fetched_models_dir)
         self._uses_copies = settings.feature_backend == "hopsworks"
         self._told: set[str] = set()
@@ -62,14 +65,34 @@ class ServingRegistry:
         return sorted({*self.own.names(), *copied})
 
     def get(self, name: str) -> ModelVersion:
-        """Give the newest version.
+        """Give the version that serves: our champion, or the newest copy.
 
         Raises
         ------
         RegistryError
             When there is none.
         """
-        return self._home(name).get(name)
+        if self._home(name) is self.own:
+            return self.champions.served(name).version
+        return self.copies.get(name)
+
+    def fetch_served(self, name: str, folder: Path) -> tuple[ModelVersion, Path]:
+        """Copy the verified files of what serves to a new folder below a given one.
+
+        Where the champion's are damaged, it is the version that served before, which is
+        said in the log.
+
+        Raises
+        ------
+        RegistryError
+            When there is none whose files are what was registered.
+        """
+        if self._home(name) is self.own:
+            served, copy = self.champions.fetch_served(name, folder)
+            return served.version, copy
+        version = self.copies.get(name)
+        into = Path(mkdtemp(prefix=f"{name}-{version.version}-", dir=folder))
+        return version, self.copies.fetch(name, version.version, into)
 
     def fetch(self, name: str, version: int, into: Path) -> Path:
         """Copy a version's verified model files to a folder.

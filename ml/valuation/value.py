@@ -147,9 +147,9 @@ class Valuer:
     def served_model(
         self, name: ModelName, mode: Mode = "before_listing"
     ) -> ServedModel:
-        """Load the newest version of a model, verified, the first time it is asked for.
+        """Load the champion of a model, verified, the first time it is asked for.
 
-        Not the one of least error: versions are judged on different months, and an
+        Not the version of least error: versions are judged on different months, and an
         older one on an easier month would hide every later one.
 
         Raises
@@ -162,9 +162,9 @@ class Valuer:
         registered = registered_name(name, mode)
         with self._loading[registered]:
             if registered not in self._served:
-                version = self._registry.get(registered)
-                folder = Path(self._fetched.name) / f"{registered}-{version.version}"
-                copy = self._registry.fetch(registered, version.version, folder)
+                version, copy = self._registry.fetch_served(
+                    registered, Path(self._fetched.name)
+                )
                 model = load_model(copy)
                 reasons = self._reasons_of(model)
                 self._served[registered] = ServedModel(version, model, reasons)
