@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import socket
 import sys
 import time
@@ -136,11 +137,7 @@ def prepare_environment(settings: Settings, address: str, *, synthetic: bool) ->
             "SLUTPRIS_AUTOGLUON_TIME_LIMIT_S", str(DEMO_AUTOGLUON_TIME_LIMIT_S)
         )
     home.mkdir(parents=True, exist_ok=True)
-    # The project's dagster.yaml names its state relative to the project's folder.
-    template = (PROJECT_ROOT / "dagster.yaml").read_text(encoding="utf-8")
-    (home / "dagster.yaml").write_text(
-        template.replace("data/dagster", str(home)), encoding="utf-8"
-    )
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
 
 
 def run_stages(settings: Settings, *, synthetic: bool) -> None:
