@@ -73,6 +73,9 @@ class CrawlArguments(BaseModel):
     days: Annotated[int, Field(ge=1, le=3660)] | None = None
     """How many days back ``daily`` reads again: 45 by default, 365 once a month."""
 
+    again: bool = False
+    """Whether ``bulk`` reads again what has landed, as ``daily`` always does."""
+
     details: Literal["none", "recent", "all"] = "recent"
     """Whose listing pages to read: nobody's, of the last 12 months' sales, all."""
 
@@ -127,7 +130,7 @@ class CrawlArguments(BaseModel):
             problems = "; ".join(map(_explained, error.errors()))
             raise CrawlArgumentError(
                 f"{problems}. Known: mode=bulk|daily from=YYYY-MM-DD to=YYYY-MM-DD "
-                "days=N details=none|recent|all areas=1[,2...] pages=DIR"
+                "days=N again=yes details=none|recent|all areas=1[,2...] pages=DIR"
             ) from error
 
 

@@ -186,7 +186,7 @@ class BooliSpider(Spider):
             window.from_date,
             window.to_date,
             landed_since=self._landed_since,
-            again=self.arguments.mode == "daily",
+            again=self.arguments.mode == "daily" or self.arguments.again,
         )
         halves = window.halves()
         if status in ("complete", "open"):
