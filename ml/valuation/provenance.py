@@ -7,12 +7,11 @@ deciding what to do again (``evaluation``, ``registration``).
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from pathlib import Path
 
 import pandas as pd
 
-from warehouse.settings import PROJECT_ROOT
+from warehouse.code_version import git_commit as git_commit
 
 AFTER_FITTING = {
     "agencies",
@@ -58,17 +57,3 @@ def fitting_fingerprint() -> str:
         if path.suffix in {".py", ".json"} and path.stem not in AFTER_FITTING:
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def git_commit() -> str | None:
-    """Name the commit of the code that runs, None outside a git checkout."""
-    try:
-        answer = subprocess.run(
-            ["git", "-C", str(PROJECT_ROOT), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return answer.stdout.strip()
