@@ -241,6 +241,37 @@ def current_snapshot_id(serving_dir: Path) -> str | None:
         return None
 
 
+def differences(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> list[str]:
+    """Name the tables that a snapshot and the warehouse do not have alike.
+
+    Parameters
+    ----------
+    connection
+        An open warehouse; one transaction reads all tables.
+    manifest
+        Of the snapshot.
+
+    Returns
+    -------
+    list of str
+        A clause for each, with the rows of both sides.
+    """
+    with transaction(connection):
+        built = {content.name: content for content in _contents(connection)}
+    published = {table.name: table for table in manifest.tables}
+    found = []
+    for name in sorted(built.keys() | published.keys()):
+        ours, theirs = built.get(name), published.get(name)
+        if ours is None or theirs is None:
+            found.append(f"{name} is only {'built' if ours else 'published'}")
+        elif ours.content_hash != theirs.content_hash:
+            found.append(
+                f"{name} has {theirs.row_count} rows published and {ours.row_count} "
+                "built, or others"
+            )
+    return found
+
+
 # Publishing
 
 
