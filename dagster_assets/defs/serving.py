@@ -3,6 +3,7 @@
 import dagster as dg
 
 from dagster_assets.defs.transform import mart
+from dagster_assets.freshness import NIGHTLY_FRESH
 from warehouse.serving import publish
 from warehouse.settings import Settings
 from warehouse.store import connect
@@ -33,6 +34,7 @@ SNAPSHOT = dg.AssetKey(["serving", "snapshot"])
     ],
     group_name="serving",
     kinds={"parquet"},
+    freshness_policy=NIGHTLY_FRESH,
 )
 def published_snapshot() -> dg.MaterializeResult:
     """The marts as the dashboards read them: made visible by one atomic rename."""

@@ -4,6 +4,7 @@ import dagster as dg
 from pydantic import Field
 
 from dagster_assets.defs.transform import mart
+from dagster_assets.freshness import MODEL_FRESH
 from dagster_assets.plots import image_metadata
 from ml.folder_registry import FolderRegistry
 from ml.valuation.described import read_described_sales
@@ -59,6 +60,7 @@ def model_asset(name: str, mode: Mode = "before_listing") -> dg.AssetsDefinition
         deps=[HEDONICS],
         group_name="models",
         kinds={"python", "autogluon" if name == "autogluon" else "xgboost"},
+        freshness_policy=MODEL_FRESH,
     )
     def registered_model() -> dg.MaterializeResult:
         settings = Settings()

@@ -1,12 +1,13 @@
 """The dbt project as assets: one per seed and model, its data tests as checks."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import (
+    DagsterDbtTranslator,
     DbtCliResource,
     DbtProject,
     dbt_assets,
@@ -16,6 +17,7 @@ from dbt.adapters.base.impl import BaseAdapter
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
 from dagster_assets.dbt_tests import write_dbt_tests
+from dagster_assets.freshness import NIGHTLY_FRESH
 from warehouse.settings import PROJECT_ROOT, Settings
 
 DBT = str(Path(sys.executable).with_name("slutpris-dbt"))
@@ -54,7 +56,24 @@ def _is_current(project: DbtProject) -> bool:
 dbt_project = current_project()
 
 
-@dbt_assets(manifest=dbt_project.manifest_path, project=dbt_project)
+class Translator(DagsterDbtTranslator):
+    """dbt's nodes as assets; the marts, which others read, must be fresh."""
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        """Give the node's asset."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if spec.group_name != "marts":
+            return spec
+        return dg.apply_freshness_policy(spec, NIGHTLY_FRESH)
+
+
+@dbt_assets(
+    manifest=dbt_project.manifest_path,
+    project=dbt_project,
+    dagster_dbt_translator=Translator(),
+)
 def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """Clean, flag, locate, impute and join: raw tables to contracted marts."""
     # Unit tests are of the code, not of tonight's rows; `dbt build` by hand runs them.
