@@ -95,10 +95,23 @@ def add_sales(market: Market, rng: random.Random, days: list[date]) -> list[int]
     ]
     added = []
     for day in days if models else []:
-        sale = _resembling(rng, rng.choice(models), _next_booli_id(market), day)
+        sale = _resembling(rng, rng.choice(models), next_booli_id(market), day)
         market.add(sale)
         added.append(sale.booli_id)
     return added
+
+
+def reprice(market: Market, district: str, since: date, factor: float) -> list[int]:
+    """Multiply the prices of a district's sales since a day; give their ids."""
+    wanted = [
+        sale
+        for sale in market.sales
+        if sale.district == district and sale.sold_date >= since and _is_apartment(sale)
+    ]
+    for sale in wanted:
+        price = round(sale.sold_price_sek * factor)
+        market.replace(sale, replace(sale, sold_price_sek=price))
+    return [sale.booli_id for sale in wanted]
 
 
 def _chosen(
@@ -139,7 +152,7 @@ def _ad(market: Market, rng: random.Random, sale: Sale) -> Ad:
     asked = _other_price(rng, sale)
     offered = replace(
         sale,
-        booli_id=_next_booli_id(market),
+        booli_id=next_booli_id(market),
         sold_date=market.today + timedelta(days=_DAYS_UNTIL_AD_IS_SOLD),
         list_price_sek=asked,
         first_price_sek=asked,
@@ -149,7 +162,8 @@ def _ad(market: Market, rng: random.Random, sale: Sale) -> Ad:
     return Ad(offered, market.today)
 
 
-def _next_booli_id(market: Market) -> int:
+def next_booli_id(market: Market) -> int:
+    """Give an id higher than any the site has shown."""
     ads = (ad.sale.booli_id for ad in market.ads.values())
     return max(0, max(market.by_booli_id, default=0), max(ads, default=0)) + 1
 

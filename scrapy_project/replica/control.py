@@ -2,7 +2,8 @@
 
 ``POST mode`` takes any of: a limits mode with its options, ``shape``,
 ``crawl_delay_s``, ``graphql_closed``, ``drift_*``; what is not named stays. ``GET
-mode`` tells them all. ``POST change`` lets things happen between two crawls. ``GET
+mode`` tells them all. ``POST change`` lets things happen between two crawls, ``POST
+night`` a day pass, and ``POST reprice`` multiplies a district's prices. ``GET
 log?since=<epoch>``, ``DELETE log``, ``GET truth.jsonl``. What a mode does belongs to
 ``limits``, what a change does to ``changes``.
 """
@@ -17,8 +18,9 @@ import orjson
 from starlette.responses import Response
 from starlette.routing import Route
 
-from scrapy_project.replica.changes import Change, apply
+from scrapy_project.replica.changes import Change, apply, reprice
 from scrapy_project.replica.limits import Limits, Mode
+from scrapy_project.replica.nights import Night, fall
 from scrapy_project.replica.shapes import SHAPES, Shape
 from warehouse.errors import SlutprisError
 
@@ -57,6 +59,8 @@ class Control:
         named = {
             "mode": (self.mode, ("GET", "POST")),
             "change": (self.change, ("POST",)),
+            "night": (self.night, ("POST",)),
+            "reprice": (self.reprice, ("POST",)),
             "truth.jsonl": (self.truth, ("GET",)),
             "log": (self.request_log, ("GET", "DELETE")),
         }
@@ -114,6 +118,25 @@ class Control:
                 raise SlutprisError(f"{name} is no change; expected {', '.join(names)}")
             _whole(name, value, lowest=1 if name == "late_days" else 0)
         return _json(apply(self._site.pages.market, Change(**given)))
+
+    async def night(self, request: Request) -> Response:
+        """Let a day pass; give the ids of the sales it brought."""
+        night = Night.parse(_json_object(await request.body()))
+        return _json(fall(self._site.pages.market, night))
+
+    async def reprice(self, request: Request) -> Response:
+        """Multiply prices by a factor; give the ids of the sales it happened to."""
+        given = _json_object(await request.body())
+        try:
+            district, factor = str(given["district"]), float(given["factor"])
+            since = date.fromisoformat(given["since"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise SlutprisError(
+                f"cannot reprice ({error}); expected district, since and factor"
+            ) from error
+        return _json(
+            {"sales": reprice(self._site.pages.market, district, since, factor)}
+        )
 
     async def truth(self, request: Request) -> Response:
         """Give every sale as it is shown now."""

@@ -159,6 +159,8 @@ class Market:
     ads: dict[int, Ad] = field(default_factory=dict)
     """Ads by residence id."""
     areas: dict[int, Area] = field(default_factory=dict)
+    draw: Callable[..., Sale] | None = field(default=None, compare=False)
+    """Draws one more sale, where the market is drawn and not read."""
     version: int = field(default=0, compare=False)
     """Grows with every change, so that what was found before is found to be old."""
 

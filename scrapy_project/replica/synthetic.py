@@ -12,6 +12,7 @@ import random
 from bisect import bisect_right
 from calendar import monthrange
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scrapy_project.replica.dirt import soiled
@@ -85,7 +86,24 @@ def synthetic_market(
         if drawn.published <= today < drawn.sale.sold_date:
             ads.append(drawn)
     name = f"synthetic market, seed {seed}"
-    return Market.of(name, sales, today=today, ads=ads)
+    market = Market.of(name, sales, today=today, ads=ads)
+    market.draw = partial(draw_sale, stock)
+    return market
+
+
+def draw_sale(
+    stock: list[Flat],
+    rng: random.Random,
+    sold_date: date,
+    booli_id: int,
+    level_factor: float = 1.0,
+) -> Sale:
+    """Draw one more sale of a day, of a flat of the stock.
+
+    ``level_factor`` is the price level of the day against the market's own.
+    """
+    flat = _seller(rng, stock, {}, sold_date)
+    return _sale(rng, flat, sold_date, booli_id, level_factor).sale
 
 
 def city_level_sek_per_m2(year: int, month: int) -> float:
@@ -144,9 +162,15 @@ def _seller(
     return stock[index]
 
 
-def _sale(rng: random.Random, flat: Flat, sold_date: date, booli_id: int) -> Ad:
+def _sale(
+    rng: random.Random,
+    flat: Flat,
+    sold_date: date,
+    booli_id: int,
+    level_factor: float = 1.0,
+) -> Ad:
     """Draw what the market and the agency made of one sale."""
-    level = city_level_sek_per_m2(sold_date.year, sold_date.month)
+    level = level_factor * city_level_sek_per_m2(sold_date.year, sold_date.month)
     fee = _fee_sek_per_month(flat, sold_date.year)
     expected = _expected_price_sek(flat, level)
     noise_log = flat.quality_log + rng.gauss(0, SALE_NOISE_SD)
