@@ -32,13 +32,14 @@ def write_run_history(instance: dg.DagsterInstance, reports_dir: Path) -> int:
     records = instance.get_run_records(limit=KEPT_RUNS)
     content = {
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "runs": [_run(instance, record) for record in records],
+        "runs": [describe_run(instance, record) for record in records],
     }
     write_json(reports_dir / REPORT, content)
     return len(records)
 
 
-def _run(instance: dg.DagsterInstance, record: RunRecord) -> dict[str, Any]:
+def describe_run(instance: dg.DagsterInstance, record: RunRecord) -> dict[str, Any]:
+    """Say how a run went and what failed, in plain values."""
     run = record.dagster_run
     events = _events(instance, run.run_id)
     return {
@@ -84,6 +85,8 @@ def _failed_check(event: DagsterEvent) -> dict[str, Any] | None:
         "asset": found.asset_key.to_user_string(),
         "check": found.check_name,
         "severity": found.severity.value,
+        "is_blocking": found.blocking and found.severity.value == "ERROR",
+        "description": found.description,
     }
 
 
