@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import TYPE_CHECKING, TypeVar
@@ -31,12 +32,50 @@ SLOW = ThreadPoolExecutor(max_workers=1, thread_name_prefix="later")
 """Works out the slow parts of all visitors, one after the other: side by side they
 would take the processor from whoever waits for a value."""
 
+PATIENCE_S = 3.0
+"""So long a slow part steps back for values that are waited for, then it goes on: many
+anxious visitors must not keep a calm one from his."""
+
+
+class Haste:
+    """What visitors wait for right now; slow parts let it go first."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._lock = threading.Lock()
+        self._is_calm = threading.Event()
+        self._is_calm.set()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._count += 1
+            self._is_calm.clear()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count:
+                self._is_calm.set()
+
+    def let_pass(self) -> None:
+        """Wait until nothing is waited for, or patience ends; not in the event loop."""
+        self._is_calm.wait(PATIENCE_S)
+
+
+VALUES_FIRST = Haste()
+"""Entered while a value is worked out."""
+
 
 async def in_turn(work: Callable[[], Found]) -> Found:
     """Do slow work when its turn comes, away from the event loop."""
     context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(SLOW, context.run, work)
+    return await loop.run_in_executor(SLOW, context.run, _after_values, work)
+
+
+def _after_values(work: Callable[[], Found]) -> Found:
+    VALUES_FIRST.let_pass()
+    return work()
 
 
 class Later:

@@ -31,7 +31,7 @@ from ml.dashboards.answer import (
 )
 from ml.dashboards.batch_section import batch_section
 from ml.dashboards.charts import Line, time_chart
-from ml.dashboards.later import in_turn
+from ml.dashboards.later import VALUES_FIRST, in_turn
 from ml.dashboards.over_time import time_section
 from ml.dashboards.printing import NOT_PRINTED, PRINT_WIDTH
 from ml.dashboards.shared_link import copy_link, read_link, write_link
@@ -201,7 +201,8 @@ class ValuationPage(pn.viewable.Viewer):
             return
         self.form.button.started = turn
         try:
-            borrowed, valuation = await asyncio.to_thread(self._valued, asked)
+            with VALUES_FIRST:
+                borrowed, valuation = await asyncio.to_thread(self._valued, asked)
         except CANNOT as error:
             self._show_refusal(error)
             return
@@ -278,7 +279,7 @@ class ValuationPage(pn.viewable.Viewer):
                 continue
             request = asked.request.model_copy(update={"model": each.name})
             try:
-                other = await asyncio.to_thread(valuer.value, request)
+                other = await in_turn(partial(valuer.value, request))
                 answers[position] = replace(each, valuation=other)
             except CANNOT as error:
                 answers[position] = replace(each, problem=str(error))
@@ -299,7 +300,7 @@ class ValuationPage(pn.viewable.Viewer):
         price_sek, language = listed.list_price_sek, self._language
         pane.object = listed_html(before, None, price_sek, language)
         try:
-            value = await asyncio.to_thread(valuer.value, listed)
+            value = await in_turn(partial(valuer.value, listed))
         except CANNOT as error:
             model = registered_name(listed.model, "listed")
             is_there = model in ServingRegistry(self._settings).names()
