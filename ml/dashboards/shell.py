@@ -239,16 +239,25 @@ def chart_parts(
 
 
 def table_html(
-    frame: pd.DataFrame, *, right: Sequence[str] = (), caption: str = ""
+    frame: pd.DataFrame,
+    *,
+    right: Sequence[str] = (),
+    caption: str = "",
+    language: Language = "sv",
 ) -> str:
-    """Write a table, every cell escaped; columns named in ``right`` are numbers."""
+    """Write a table, every cell escaped; columns named in ``right`` are numbers.
+
+    Decimals are written as the language does; whole numbers, such as years, as they
+    stand.
+    """
     aligned = [' class="right number"' if name in right else "" for name in frame]
     heads = "".join(
         f'<th scope="col"{look}>{escape(str(name))}</th>'
         for name, look in zip(frame, aligned, strict=True)
     )
     rows = "".join(
-        f"<tr>{_cells(row, aligned)}</tr>" for row in frame.itertuples(index=False)
+        f"<tr>{_cells(row, aligned, language)}</tr>"
+        for row in frame.itertuples(index=False)
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return (
@@ -288,23 +297,24 @@ def nothing_yet(reason: str, language: Language = "sv") -> pn.pane.HTML:
     )
 
 
-def _cells(row: Sequence[object], aligned: Sequence[str]) -> str:
+def _cells(row: Sequence[object], aligned: Sequence[str], language: Language) -> str:
     return "".join(
-        f"<td{look}>{escape(_shortened(value))}</td>"
+        f"<td{look}>{escape(_shortened(value, language))}</td>"
         for value, look in zip(row, aligned, strict=True)
     )
 
 
-def _shortened(value: object) -> str:
-    is_missing = value is None or value is pd.NA or value != value
-    text = "–" if is_missing else str(value)
+def _shortened(value: object, language: Language) -> str:
+    if value is None or value is pd.NA or value != value:
+        return "–"
+    text = theme.plain(value, language) if isinstance(value, float) else str(value)
     return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
 
 
 def _table_details(table: pd.DataFrame, language: Language, file_name: str) -> str:
     return (
         f"<details><summary>{SHOW_TABLE.to(language)}</summary>"
-        f"{table_html(table.head(SHOWN_ROWS))}</details>"
+        f"{table_html(table.head(SHOWN_ROWS), language=language)}</details>"
         f"{csv_link(table, file_name, DOWNLOAD.to(language))}"
     )
 

@@ -360,8 +360,8 @@ def _comparison(
 _UNITS: dict[str, tuple[str, str]] = {
     "m2": (" m²", " m²"),
     "metres": (" m", " m"),
-    "sek_month": (" kr/mån", " SEK a month"),
-    "sek": (" kr", " SEK"),
+    "sek_month": (" kr/mån", " kr a month"),
+    "sek": (" kr", " kr"),
 }
 _LEVELS: dict[str, tuple[str, str]] = {
     "log_over_expected": ("det väntade", "what was expected"),
@@ -402,9 +402,8 @@ def _against(log_ratio: float, level: str, language: Language) -> str:
 
 
 def _number(value: float, language: Language, decimals: int = 0) -> str:
-    if language == "sv":
-        return swedish_number(value, decimals)
-    return f"{value:,.{decimals}f}"
+    written = swedish_number(value, decimals)
+    return written.replace(",", ".") if language == "en" else written
 
 
 def _is_unknown(value: Any) -> bool:  # noqa: ANN401 - a fact is text or a number
