@@ -15,6 +15,7 @@ import panel_material_ui as pmui
 
 from ml.dashboards import shell, theme
 from ml.dashboards.later import Later
+from ml.dashboards.printing import NOT_PRINTED
 from ml.valuation.request import InvalidRequestError, allowed_range
 from ml.valuation.what_if import (
     Changes,
@@ -197,6 +198,7 @@ class WhatIfForm:
             pmui.FlexBox(*self.fields.values(), gap="2px 16px", margin=0),
             self.answer,
             pmui.FlexBox(self.button, reset, gap="8px", margin=0),
+            css_classes=[NOT_PRINTED],
             sizing_mode="stretch_width",
             margin=0,
         )
