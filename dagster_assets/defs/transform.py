@@ -18,10 +18,13 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
 from dagster_assets.dbt_tests import write_dbt_tests
 from dagster_assets.freshness import NIGHTLY_FRESH
+from ml.file_lock import file_lock
 from warehouse.settings import PROJECT_ROOT, Settings
 
 DBT = str(Path(sys.executable).with_name("slutpris-dbt"))
 """dbt of this environment, activated or not; it dies with us."""
+PARSE_WAIT_S = 600
+"""Seconds to wait for another process that makes the manifest."""
 
 
 def current_project() -> DbtProject:
@@ -33,10 +36,13 @@ def current_project() -> DbtProject:
         project_dir=PROJECT_ROOT / "dbt_project",
         target_path=Settings().data / "dbt" / "target",
     )
-    if not _is_current(project):
-        project.target_path.mkdir(parents=True, exist_ok=True)
-        dbt = DbtCliResource(project_dir=project, dbt_executable=DBT)
-        dbt.cli(["parse", "--quiet"], target_path=project.target_path).wait()
+    # Webserver, daemon and runs start at once, and dbt writes the manifest in place: who
+    # looks while another parses would read half of it.
+    with file_lock(project.target_path.with_name("parse.lock"), PARSE_WAIT_S):
+        if not _is_current(project):
+            project.target_path.mkdir(parents=True, exist_ok=True)
+            dbt = DbtCliResource(project_dir=project, dbt_executable=DBT)
+            dbt.cli(["parse", "--quiet"], target_path=project.target_path).wait()
     return project
 
 
