@@ -36,8 +36,8 @@ def current_project() -> DbtProject:
         project_dir=PROJECT_ROOT / "dbt_project",
         target_path=Settings().data / "dbt" / "target",
     )
-    # Webserver, daemon and runs start at once, and dbt writes the manifest in place: who
-    # looks while another parses would read half of it.
+    # Webserver, daemon and runs start at once, and dbt writes the manifest in place:
+    # who looks while another parses would read half of it.
     with file_lock(project.target_path.with_name("parse.lock"), PARSE_WAIT_S):
         if not _is_current(project):
             project.target_path.mkdir(parents=True, exist_ok=True)
