@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     make = commands.add_parser("make", help="copy all state of SLUTPRIS_DATA")
     make.add_argument("--to", type=Path, metavar="DIR", help="default: DATA/backups")
+    make.add_argument("--verify", action="store_true", help="then verify it")
     make.add_argument("--keep", type=_at_least_one, metavar="N", help="then the newest")
     _add_wait(make)
     make.set_defaults(command=_make)
@@ -98,6 +99,8 @@ def _make(options: argparse.Namespace, settings: Settings) -> None:
     _say(f"{backup.folder}: {len(manifest.files)} files, {_size(manifest.byte_count)}")
     for reason in manifest.left_out:
         _say(f"  left out {reason}")
+    if options.verify:
+        _say_verified(_verified(backup.folder))
     for path in rotate(folder, options.keep) if options.keep else ():
         _say(f"  removed {path}")
 
