@@ -1,11 +1,12 @@
-"""What dbt's last build found, kept small for the monitoring page.
+"""What dbt's tests say, and what its last build found, kept small for the pages.
 
-What belongs here: reading dbt's own artifacts into ``reports/dbt_tests.json``. What
-does not: running dbt (``defs.transform``), and words for people.
+What belongs here: reading dbt's own artifacts, such as into ``reports/dbt_tests.json``.
+What does not: running dbt (``defs.transform``).
 """
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from warehouse.json_files import read_json, write_json
@@ -39,6 +40,30 @@ def write_dbt_tests(target_dir: Path, reports_dir: Path) -> None:
         "results": [each for each in results if each["kind"] in KINDS],
     }
     write_json(reports_dir / REPORT, content)
+
+
+def said_of_test(test: Mapping[str, Any]) -> str:
+    """Say what a test of the manifest holds to be true, in a sentence.
+
+    Its own description; for a generic test the column, or the expression; for one of
+    its own file the comment that it begins with.
+    """
+    if test.get("description"):
+        return str(test["description"])
+    generic = test.get("test_metadata")
+    if not generic:
+        return _leading_comment(test["raw_code"]) or test["name"].replace("_", " ")
+    held = generic["name"].replace("_", " ")
+    expression = generic.get("kwargs", {}).get("expression")
+    subject = test.get("column_name") or "its rows"
+    said = " ".join(expression.split()) if expression else f"{subject}: {held}"
+    return f"dbt test: {said}."
+
+
+def _leading_comment(sql: str) -> str:
+    lines = [line.strip() for line in sql.splitlines() if not line.startswith("{{")]
+    comment = list(takewhile(lambda line: line.startswith("--"), filter(None, lines)))
+    return " ".join(line.removeprefix("--").strip() for line in comment)
 
 
 def _result(result: Mapping[str, Any], nodes: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dagster_dbt import (
 from dbt.adapters.base.impl import BaseAdapter
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-from dagster_assets.dbt_tests import write_dbt_tests
+from dagster_assets.dbt_tests import said_of_test, write_dbt_tests
 from dagster_assets.freshness import NIGHTLY_FRESH
 from ml.file_lock import file_lock
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -73,6 +73,20 @@ class Translator(DagsterDbtTranslator):
         if spec.group_name != "marts":
             return spec
         return dg.apply_freshness_policy(spec, NIGHTLY_FRESH)
+
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """Give the test's check, with what it holds to be true."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None or spec.description:
+            return spec
+        said = said_of_test(self.get_resource_props(manifest, unique_id))
+        return spec._replace(description=said)
 
 
 @dbt_assets(
