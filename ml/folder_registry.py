@@ -74,9 +74,9 @@ class FolderRegistry:
             input_example=input_example,
             plots=plots,
         )
-        for newest in self.versions(name)[-1:]:
-            if newest.content_sha256 == version.content_sha256:
-                return self._receipt(newest, is_new=False)
+        newest = self.newest_whole(name)
+        if newest and newest.content_sha256 == version.content_sha256:
+            return self._receipt(newest, is_new=False)
         return self._receipt(self._add(version), is_new=True)
 
     def adopt(self, folder: Path, name: str, number: int) -> ModelVersion:
@@ -132,6 +132,15 @@ class FolderRegistry:
                 f"model {name!r} has no version {version}; it has {known}"
             )
         return read_folder(self.folder(name, version), version)
+
+    def newest_whole(self, name: str) -> ModelVersion | None:
+        """The newest version, if there is one and it is what was registered."""
+        try:
+            newest = self.get(name, self.numbers(name)[-1])
+            verify(self.folder(name, newest.version), f"{name} {newest.version}")
+        except (IndexError, RegistryError):
+            return None
+        return newest
 
     def folder(self, name: str, version: int) -> Path:
         """Give a version's own folder, never to be loaded from: see :meth:`fetch`."""

@@ -1,4 +1,4 @@
-"""A model is trained again when its data or code changed, and not else."""
+"""A model is trained again when it is due, and not else."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
-from made_up_sales import SMALL, made_up_sales, write_marts
+from made_up_sales import SMALL, made_up_sales, repriced, write_marts
 
 from ml.folder_registry import FolderRegistry
 from ml.valuation import hyperparameters, registration
+from ml.valuation.cadence import BIAS_SALES
 from ml.valuation.models import load_model
 from ml.valuation.registration import code_fingerprint, ensure_registered
+from ml.valuation.training import HELD_OUT
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
@@ -53,19 +56,99 @@ def test_nothing_is_trained_again_when_nothing_changed(
     assert first.version.metrics["mape_pct"] < 30
 
 
-def test_a_price_that_changed_makes_another_version(
-    marts: duckdb.DuckDBPyConnection, settings: Settings
+@pytest.mark.parametrize(
+    ("changes", "days", "is_new", "reason"),
+    [
+        ("set sold_price_sek = 9 where sale_id = 'made_up:7'", 7, False, "not due"),
+        ("set sold_price_sek = 9 where sale_id = 'made_up:7'", 0, True, "0 days after"),
+        ("set sold_date = sold_date + interval 6 day", 7, False, "6 days after"),
+        ("set sold_date = sold_date + interval 7 day", 7, True, "7 days after"),
+    ],
+)
+def test_changed_sales_make_another_version_when_it_is_due(
+    changes: str,
+    days: int,
+    is_new: bool,
+    reason: str,
+    marts: duckdb.DuckDBPyConnection,
+    settings: Settings,
 ) -> None:
+    settings = settings.model_copy(update={"retrain_days": days})
     ensure_registered("district_median", marts, settings)
-    marts.execute(
-        "update marts.sale_features set sold_price_sek = sold_price_sek + 1000 "
-        "where sale_id = 'made_up:7'"
-    )
+    marts.execute(f"update marts.sale_features {changes}")
 
     changed = ensure_registered("district_median", marts, settings)
 
-    assert changed.is_new
-    assert changed.version.version == 2
+    assert changed.is_new == is_new
+    assert changed.version.version == 1 + is_new
+    assert reason in changed.reason
+
+
+@pytest.mark.parametrize(("count", "is_new"), [(25, False), (26, True)])
+def test_a_twentieth_fewer_sales_is_the_most_that_waits(
+    count: int, is_new: bool, marts: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    ensure_registered("district_median", marts, settings)
+    marts.execute(
+        "delete from marts.sale_features where sale_id in (select sale_id from "
+        f"marts.sale_features order by sold_date, sale_id limit {count})"
+    )
+
+    again = ensure_registered("district_median", marts, settings)
+
+    assert again.is_new == is_new
+    assert f"changed by {count / 5:.1f} %" in again.reason
+
+
+@pytest.mark.parametrize(("factor", "is_new"), [(1.0, False), (0.9, True)])
+def test_a_model_that_has_come_to_value_too_high_is_trained_again(
+    factor: float, is_new: bool, settings: Settings
+) -> None:
+    settings = settings.model_copy(update={"retrain_days": 60, "retrain_rows_pct": 100})
+    sales = made_up_sales(900)
+    last_day = sales["sold_date"].max()
+    later = sales["sold_date"] > last_day - pd.Timedelta(days=25)
+    assert later.sum() > BIAS_SALES
+    with duckdb.connect() as connection:
+        write_marts(connection, sales[~later])
+        first = ensure_registered("xgboost", connection, settings)
+    moved = sales["sold_price_sek"] * np.where(later, factor, 1)
+    with duckdb.connect() as connection:
+        write_marts(connection, repriced(sales, moved))
+        again = ensure_registered("xgboost", connection, settings)
+    assert first.is_new
+    assert again.is_new == is_new, again.reason
+    assert ("off on average" in again.reason) == is_new
+
+
+def test_a_version_whose_files_are_damaged_is_trained_again(
+    marts: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    first = ensure_registered("district_median", marts, settings)
+    registry = FolderRegistry(settings.registry_dir)
+    folder = registry.folder("district_median", 1)
+    (folder / "model" / "model.json").write_text("{}", encoding="utf-8")
+    (folder / "version.json").write_text("{", encoding="utf-8")
+
+    again = ensure_registered("district_median", marts, settings)
+
+    assert (again.is_new, again.version.version) == (True, 2)
+    assert again.version.content_sha256 == first.version.content_sha256
+
+
+def test_a_version_keeps_what_its_recipe_said_of_sales_unseen(
+    marts: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    ensure_registered("xgboost", marts, settings)
+    folder = FolderRegistry(settings.registry_dir).folder("xgboost", 1)
+    kept = pd.read_parquet(folder / "model" / HELD_OUT)
+    newest = made_up_sales(500).tail(len(kept))
+
+    assert 40 < len(kept) < 60
+    assert kept["sale_id"].tolist() == newest["sale_id"].tolist()
+    ratio = kept["value_sek"].to_numpy() / newest["sold_price_sek"].to_numpy()
+    assert 0.9 < np.median(ratio) < 1.1
+    assert (kept["low_sek"] < kept["high_sek"]).all()
 
 
 def test_code_that_changed_makes_another_version(

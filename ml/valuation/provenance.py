@@ -26,7 +26,11 @@ AFTER_FITTING = {
     "bootstrap",
     "checkpoints",
     "evaluation",
+    "cadence",
     "forward_log",
+    "gate",
+    "gate_evidence",
+    "gate_rules",
     "health",
     "kept_reports",
     "latest_sales",
@@ -40,6 +44,7 @@ AFTER_FITTING = {
     "segments",
     "tables",
     "typed",
+    "unseen",
 }
 """Modules that only see valuations that are made."""
 

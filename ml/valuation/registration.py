@@ -1,8 +1,8 @@
-"""Trained models into the registry, once for the same data, code and parameters.
+"""Trained models into the registry, when they are due and not oftener.
 
-What belongs here: a model's lineage, and not training again what is there already. What
-does not: how a model is trained and judged (``training``), how versions are kept
-(``ml.registry``).
+What belongs here: a model's lineage, and keeping a version with what it was judged by.
+What does not: when it is due (``cadence``), how it is trained (``training``), how
+versions are kept (``ml.registry``).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ml.folder_registry import FolderRegistry
 from ml.valuation.backtest import fingerprint, git_commit
+from ml.valuation.cadence import bias_on_last_month, due
 from ml.valuation.described import read_described_sales
 from ml.valuation.features import FEATURES, KNOWN_FACTS, MODES
 from ml.valuation.request import ModelName
-from ml.valuation.training import check_enough, train
+from ml.valuation.training import HELD_OUT, check_enough, train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,10 +64,11 @@ REGISTERED_METRICS = {
 
 @dataclass(frozen=True)
 class Registration:
-    """A registered version, and whether it was trained just now."""
+    """A registered version, whether it was trained just now, and why or why not."""
 
     version: ModelVersion
     is_new: bool
+    reason: str
 
 
 def registered_name(name: str, mode: Mode) -> str:
@@ -95,7 +97,7 @@ def ensure_registered(
     *,
     mode: Mode = "before_listing",
 ) -> Registration:
-    """Train and register a model, unless its newest version is of the same lineage.
+    """Train and register a model when it is due, see ``cadence``.
 
     Raises
     ------
@@ -106,11 +108,17 @@ def ensure_registered(
     check_enough(sales)
     registry = FolderRegistry(settings.registry_dir)
     lineage = lineage_of(name, sales, settings)
-    for version in registry.versions(registered_name(name, mode))[-1:]:
-        if version.lineage["inputs"] == lineage["inputs"]:
-            return Registration(version, is_new=False)
+    newest = registry.newest_whole(registered_name(name, mode))
+    decided = due(
+        newest,
+        lineage,
+        settings,
+        lambda version: bias_on_last_month(version, sales, registry),
+    )
+    if newest is not None and not decided.is_due:
+        return Registration(newest, is_new=False, reason=decided.reason)
     version = _trained(name, mode, sales, settings, registry, lineage)
-    return Registration(version, is_new=True)
+    return Registration(version, is_new=True, reason=decided.reason)
 
 
 def lineage_of(name: str, sales: pd.DataFrame, settings: Settings) -> dict[str, Any]:
@@ -165,6 +173,7 @@ def _trained(
         trained = train(name, sales, settings, plots_dir=folder / "plots", mode=mode)
         (folder / "model").mkdir()
         trained.model.save(folder / "model")
+        trained.held_out.to_parquet(folder / "model" / HELD_OUT, index=False)
         registered = registry.register(
             registered_name(name, mode),
             folder / "model",
