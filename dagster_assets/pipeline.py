@@ -32,6 +32,7 @@ STAGES = (
     Stage("Crawl", ("ingestion",)),
     Stage("Build the warehouse", ("seeds", "staging", "intermediate", "marts")),
     Stage("Train", ("features", "models")),
+    Stage("Judge", ("gate",)),
     Stage("Compare", ("evaluation",)),
     Stage("Publish", ("serving", "publishing", "monitoring")),
 )

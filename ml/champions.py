@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-GATE = "gate"
-"""Who decides when no person does."""
 LOCK = ".lock"
 LOCK_WAIT_S = 30.0
 
@@ -109,23 +107,27 @@ class Champions:
         RegistryError
             When none is what was registered; it is that of the champion.
         """
-        problems: list[RegistryError] = []
-        for number in self._candidates(name):
-            try:
-                into = Path(mkdtemp(prefix=f"{name}-{number}-", dir=folder))
-                copy = self.registry.fetch(name, number, into)
-                version = self.registry.get(name, number)
-            except RegistryError as error:
-                problems.append(error)
-            else:
-                served = Served(version, self._note(name, number, problems))
-                if served.note:
-                    logger.warning("%s", served.note)
-                return served, copy
-        raise problems[0]
+        return self._fetch_first(name, self._candidates(name), folder)
+
+    def fetch_incumbent(
+        self, name: str, challenger: int, folder: Path
+    ) -> tuple[Served, Path] | None:
+        """The same of what a challenger has to beat; None where nothing served before.
+
+        Where nothing was ever decided on, that is the version before the challenger.
+
+        Raises
+        ------
+        RegistryError
+            When something served before, and none of it is what was registered.
+        """
+        if self.history(name).last is not None:
+            return self.fetch_served(name, folder)
+        older = [n for n in self.registry.numbers(name) if n < challenger]
+        return self._fetch_first(name, older[::-1], folder) if older else None
 
     def incumbent(self, name: str, challenger: int) -> ModelVersion | None:
-        """Give what serves, or served before the challenger came; None for nothing."""
+        """Give the record of what a challenger has to beat; None for nothing."""
         if self.history(name).last is not None:
             return self.served(name).version
         older = [n for n in self.registry.numbers(name) if n < challenger]
@@ -202,6 +204,24 @@ class Champions:
             return self._append(
                 self._new("roll_back", withdrawn, there, by, reason, None)
             )
+
+    def _fetch_first(
+        self, name: str, numbers: list[int], folder: Path
+    ) -> tuple[Served, Path]:
+        problems: list[RegistryError] = []
+        for number in numbers:
+            try:
+                into = Path(mkdtemp(prefix=f"{name}-{number}-", dir=folder))
+                copy = self.registry.fetch(name, number, into)
+                version = self.registry.get(name, number)
+            except RegistryError as error:
+                problems.append(error)
+            else:
+                served = Served(version, self._note(name, number, problems))
+                if served.note:
+                    logger.warning("%s", served.note)
+                return served, copy
+        raise problems[0]
 
     def _candidates(self, name: str) -> list[int]:
         """Give the versions to serve, the champion first, then those before it."""
@@ -288,6 +308,7 @@ class Champions:
             from_version=last.to_version if last else None,
             to_version=serves.version,
             to_sha256=serves.content_sha256,
+            newest=self.registry.numbers(about.name)[-1],
             reason=" ".join(reason.split()),
             figures=dict(figures or {}),
         )

@@ -11,7 +11,8 @@ import pwd
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from ml.champions import Champions
+from ml.champions import Champions, ChampionsError
+from ml.decision_log import GATE
 from ml.registry import RegistryError
 from warehouse.errors import SlutprisError
 from warehouse.settings import Settings
@@ -34,6 +35,8 @@ class _OneLineParser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     options = _parser().parse_args(arguments)
+    if getattr(options, "by", "") == GATE:
+        raise ChampionsError(f"{GATE!r} is nobody's name; say --by WHO")
     champions = Champions.of(Settings())
     for line in options.lines(champions, options):
         sys.stdout.write(f"{line}\n")

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 if TYPE_CHECKING:
     from pathlib import Path
 
+GATE = "gate"
+"""Who decides when no person does."""
 Action = Literal["promote", "keep", "roll_back"]
 
 
@@ -26,7 +28,7 @@ class Entry:
     """One decision: what was decided of ``version``, and what serves since.
 
     ``to_sha256`` is the content of the version that serves, so that a registry that was
-    made anew is not taken for the old one.
+    made anew is not taken for the old one; ``newest`` is the newest version there was.
     """
 
     at: str
@@ -37,6 +39,7 @@ class Entry:
     from_version: int | None
     to_version: int
     to_sha256: str
+    newest: int
     reason: str
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -82,14 +85,13 @@ class History:
             for entry in self.entries
         )
 
-    def withdrawal_of(self, version: int) -> Entry | None:
-        """Give the decision that rolled a version back, if it stands."""
-        about = [
-            entry
-            for entry in self.entries
-            if entry.version == version and entry.action != "keep"
-        ]
-        return about[-1] if about and about[-1].action == "roll_back" else None
+    def passed_over(self, version: int) -> Entry | None:
+        """Give the last decision of a person, where it chose another than a version."""
+        of_people = [entry for entry in self.entries if entry.by != GATE]
+        for entry in of_people[-1:]:
+            if version <= entry.newest and version != entry.to_version:
+                return entry
+        return None
 
 
 def read_history(path: Path) -> History:
@@ -134,5 +136,6 @@ def _entry(line: bytes) -> Entry | None:
         entry = Entry(**json.loads(line))
     except (ValueError, TypeError):
         return None
-    whole = isinstance(entry.to_version, int) and isinstance(entry.version, int)
+    numbers = (entry.version, entry.to_version, entry.newest)
+    whole = all(isinstance(number, int) for number in numbers)
     return entry if whole and entry.action in get_args(Action) else None

@@ -19,6 +19,7 @@ GROUPS = {
     "marts",
     "features",
     "models",
+    "gate",
     "evaluation",
     "publishing",
     "serving",
@@ -65,6 +66,27 @@ def test_every_asset_has_group_kind_and_description(specs: list[dg.AssetSpec]) -
         if spec.group_name not in GROUPS or not spec.kinds or not spec.description
     ]
     assert nameless == []
+
+
+def test_every_check_has_a_description(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    nameless = [
+        key.to_user_string()
+        for key in graph.asset_check_keys
+        if not graph.get_check_spec(key).description
+    ]
+    assert nameless == []
+
+
+def test_every_job_schedule_and_sensor_has_a_description(
+    definitions: dg.Definitions,
+) -> None:
+    repository = definitions.get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if job.name != "__ASSET_JOB"]
+    named = [*jobs, *repository.schedule_defs, *repository.sensor_defs]
+
+    assert [each.name for each in named if not each.description] == []
+    assert {"nightly", "sold_months"} <= {job.name for job in jobs}
 
 
 def test_raw_tables_flow_to_marts_and_models(definitions: dg.Definitions) -> None:

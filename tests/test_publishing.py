@@ -9,7 +9,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from registry_contract import model_folder
+from registry_contract import model_folder, register
 
 from ml.backends import Backend, embedded_backend
 from ml.folder_registry import FolderRegistry
@@ -197,6 +197,19 @@ def test_a_model_goes_to_another_registry_as_it_is(
     assert not publish_model("xgboost", own, own).is_new
 
 
+def test_the_champion_is_published_though_another_is_newer(
+    settings: Settings, tmp_path: Path
+) -> None:
+    own = FolderRegistry(settings.registry_dir)
+    for text in ("good", "worse"):
+        register(own, tmp_path, text, name="xgboost")
+    theirs = FolderRegistry(tmp_path / "theirs")
+    published = publish_model("xgboost", own, theirs, version=1)
+    assert published.version.content_sha256 == own.get("xgboost", 1).content_sha256
+    assert publish_model("xgboost", own, own, version=1).version.version == 1
+    assert own.numbers("xgboost") == [1, 2]
+
+
 def test_every_served_model_is_published(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -221,7 +234,7 @@ def test_publishing_is_downstream_of_everything_else(
     before = {
         key
         for key, group in groups.items()
-        if group in ("marts", "features", "models", "evaluation", "serving")
+        if group in ("marts", "features", "models", "gate", "evaluation", "serving")
         # a mart that nothing in the graph is made from is read by people alone
         and any(key in above[other] for other in groups)
     }

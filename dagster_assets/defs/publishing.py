@@ -9,9 +9,10 @@ from typing import Any
 import dagster as dg
 
 from dagster_assets.backend import PublishingBackend
+from dagster_assets.defs.gate import champion_key
 from dagster_assets.defs.serving import SNAPSHOT
+from ml.champions import Champions
 from ml.feature_store import Receipt
-from ml.folder_registry import FolderRegistry
 from ml.registry import Registered
 from ml.valuation.publishing import (
     publish_features,
@@ -27,8 +28,7 @@ ALL_ELSE = [
     SNAPSHOT,
     dg.AssetKey(["reports", "backtest"]),
     dg.AssetKey(["reports", "forward_log"]),
-    dg.AssetKey(["models", "seed_recipe"]),
-    *(dg.AssetKey(["models", name]) for name in served_names()),
+    *(champion_key(name) for name in served_names()),
 ]
 FEATURES = dg.AssetKey(["feature_store", "apartment_features"])
 KINDS = {"python", "parquet"}
@@ -83,14 +83,19 @@ def published_model(name: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=["model_registry", name],
-        description=f"The newest version of {name}, in the registry published to.",
+        description=f"The champion of {name}, in the registry published to.",
         deps=ALL_ELSE,
         group_name="publishing",
         kinds={"python"},
     )
     def registered_model(backend: PublishingBackend) -> dg.MaterializeResult:
-        own = FolderRegistry(Settings().registry_dir)
-        registered = publish_model(name, own, backend.open().model_registry)
+        champions = Champions.of(Settings())
+        registered = publish_model(
+            name,
+            champions.registry,
+            backend.open().model_registry,
+            version=champions.served(name).version.version,
+        )
         return dg.MaterializeResult(metadata=_registered(registered))
 
     return registered_model

@@ -55,8 +55,8 @@ def model_asset(name: str, mode: Mode = "before_listing") -> dg.AssetsDefinition
 
     @dg.asset(
         key=["models", registered_name(name, mode)],
-        description=f"{DESCRIPTIONS[name]}{for_whom} One version per change of data or "
-        "code.",
+        description=f"{DESCRIPTIONS[name]}{for_whom} Trained again when it is due; "
+        "whether the new version serves is the gate's to say.",
         deps=[HEDONICS],
         group_name="models",
         kinds={"python", "autogluon" if name == "autogluon" else "xgboost"},
@@ -74,6 +74,8 @@ def model_asset(name: str, mode: Mode = "before_listing") -> dg.AssetsDefinition
                 **{plot.stem: image_metadata(plot) for plot in plots},
                 "version": version.version,
                 "trained_now": registration.is_new,
+                "why": registration.reason,
+                "learnt_sales_until": version.lineage["last_sold_date"],
                 "dagster/row_count": version.lineage["rows"],
             }
         )

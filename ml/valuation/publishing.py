@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ml.feature_batches import quoted_text
+from ml.folder_registry import FolderRegistry
+from ml.model_versions import byte_count
+from ml.registry import Registered
 from ml.valuation.published_groups import (
     APARTMENT_FEATURES,
     APARTMENT_FEATURES_SQL,
@@ -28,8 +31,7 @@ from warehouse.errors import SlutprisError
 if TYPE_CHECKING:
     from ml.feature_groups import FeatureViewSpec
     from ml.feature_store import FeatureStore, Receipt
-    from ml.folder_registry import FolderRegistry
-    from ml.registry import ModelRegistry, Registered
+    from ml.registry import ModelRegistry
     from ml.shared_files import FileReceipt, SharedFiles
 
 
@@ -76,9 +78,16 @@ def publish_view(store: FeatureStore) -> FeatureViewSpec:
 
 
 def publish_model(
-    name: str, source: FolderRegistry, target: ModelRegistry
+    name: str,
+    source: FolderRegistry,
+    target: ModelRegistry,
+    *,
+    version: int | None = None,
 ) -> Registered:
-    """Register the newest version of a model that the own registry holds.
+    """Register a version of a model that the own registry holds, the newest when None.
+
+    Where the own registry is what is published to, it stays as it is: a champion that
+    is older than the newest version must not come back as a newer one.
 
     Raises
     ------
@@ -86,17 +95,20 @@ def publish_model(
         When it was never trained, is not what was registered, or the registry cannot
         take it.
     """
-    version = source.get(name)
+    kept = source.get(name, version)
     with TemporaryDirectory(prefix="slutpris-publish-") as scratch:
-        verified = source.fetch(name, version.version, Path(scratch) / "model")
+        verified = source.fetch(name, kept.version, Path(scratch) / "model")
+        if isinstance(target, FolderRegistry) and target.root == source.root:
+            size = byte_count(source.folder(name, kept.version))
+            return Registered(kept, False, source.backend, size)
         return target.register(
             name,
             verified,
-            metrics=registered_metrics(version.metrics),
-            lineage=version.lineage,
-            input_schema=version.input_schema,
-            input_example=version.input_example,
-            plots=source.plots(version),
+            metrics=registered_metrics(kept.metrics),
+            lineage=kept.lineage,
+            input_schema=kept.input_schema,
+            input_example=kept.input_example,
+            plots=source.plots(kept),
         )
 
 
