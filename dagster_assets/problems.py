@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CRAWL_FAILED, DBT_FAILED, STEP_FAILED = "crawl-failed", "dbt-failed", "step-failed"
 RUN_CUT_OFF, CHECK_FAILED, STALE = "run-cut-off", "check-failed", "freshness"
 ANCHORS_OF_STEPS = {"booli_crawl": CRAWL_FAILED, "dbt_models": DBT_FAILED}
+ANCHORS_OF_CHECKS = {"gate": "gate"}
 WORDED = "What to do:"
 """Stands in the description of a check of ours that failed."""
 
@@ -108,7 +109,9 @@ def _failed_checks(told: Mapping[str, Any]) -> Iterator[Problem]:
             if is_worded
             else "Open the check in Dagster: it says which rows, and how many.",
             error=said.partition(WORDED)[0].strip(),
-            anchor=check["check"].replace("_", "-") if is_worded else CHECK_FAILED,
+            anchor=check["check"].replace("_", "-")
+            if is_worded
+            else ANCHORS_OF_CHECKS.get(check["check"], CHECK_FAILED),
             run_id=told["run_id"],
         )
 

@@ -127,6 +127,7 @@ def judge_yield(
             "usual_cards": usual,
             "nights": len(earlier),
         },
+        is_grave=False,
     )
 
 
