@@ -130,8 +130,8 @@ def _reason(error: Exception) -> str:
     match error:
         case HTTPError():
             return f"HTTP {error.code}"
-        case URLError():
-            return str(error.reason)
+        case URLError(reason=Exception() as reason):
+            return _reason(reason)
         case smtplib.SMTPResponseException():
             return f"SMTP {error.smtp_code}"
         case TimeoutError():
