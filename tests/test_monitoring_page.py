@@ -13,6 +13,7 @@ from tiny_market import publish_market, register_model
 from tiny_reports import write_backtest, write_scored_log
 from visited_pages import running_browser, served_pages
 
+from ml.champions import Champions
 from ml.dashboards.latest_sale import latest_sale_section
 from ml.dashboards.market_switch import (
     banners,
@@ -163,6 +164,16 @@ def test_a_tampered_registry_is_told_and_the_report_still_shown(
     html = shown(model_health_section(spoilt, "sv"))
     assert "Registret över modeller kunde inte läsas" in html
     assert "Föregångarens recept" in html
+
+
+def test_the_version_that_answers_is_told_with_who_decided(spoilt: Settings) -> None:
+    champions = Champions.of(spoilt)
+    html = shown(model_health_section(spoilt, "en"))
+    assert "None: the newest answers until one is judged." in html
+    champions.promote("xgboost", by="Ada", reason=HOSTILE)
+    html = shown(model_health_section(spoilt, "en"))
+    assert "version 1 took over, by Ada: " in html
+    assert HOSTILE not in html
 
 
 def test_without_a_snapshot_the_models_are_shown_without_a_map(

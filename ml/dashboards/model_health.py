@@ -14,6 +14,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ml.dashboards import shell, theme
+from ml.dashboards.gate_card import gate_card
 from ml.dashboards.health_charts import (
     BIAS,
     MEAN_ERROR,
@@ -203,6 +204,7 @@ def model_health_section(
         parts += [shell.notice(problem) for problem in problems]
         parts.append(standing_card(tested, language))
         parts.append(ModelHealth(tested, language).__panel__())
+    parts += [card for card in [gate_card(settings, language)] if card is not None]
     parts.append(public_log_card(settings, language))
     return pn.Column(*parts, sizing_mode="stretch_width", margin=0)
 
