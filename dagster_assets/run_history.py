@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REPORT = "runs.json"
 KEPT_RUNS = 30
+SAYS_NOTHING = "This run has been marked as failed from outside"
 LONGEST_MESSAGE = 400
 """Characters of an error's first line; the whole of it stands in Dagster."""
 
@@ -60,6 +61,7 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> list[DagsterEvent]:
         DagsterEventType.STEP_FAILURE,
         DagsterEventType.ASSET_CHECK_EVALUATION,
         DagsterEventType.RUN_FAILURE,
+        DagsterEventType.ENGINE_EVENT,
     }
     entries = instance.all_logs(run_id, of_type=wanted)
     return [entry.dagster_event for entry in entries if entry.dagster_event]
@@ -92,7 +94,14 @@ def _failed_check(event: DagsterEvent) -> dict[str, Any] | None:
 
 def _run_failure(events: list[DagsterEvent]) -> str | None:
     failures = [e for e in events if e.event_type == DagsterEventType.RUN_FAILURE]
-    return _first_line(failures[-1].message) if failures else None
+    if not failures:
+        return None
+    said = _first_line(failures[-1].message)
+    if not said.startswith(SAYS_NOTHING):
+        return said
+    # Who noticed that the process was gone says so in the event before.
+    before = [e for e in events[: events.index(failures[-1])] if e.is_engine_event]
+    return _first_line(before[-1].message) if before else said
 
 
 def _first_line(text: str | None) -> str:
