@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ml.decision_log import Action, Entry, History, append, read_history
 from ml.file_lock import file_lock
@@ -24,13 +24,14 @@ from ml.registry import ModelVersion, RegistryError
 from warehouse.errors import SlutprisError, exit_with
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from warehouse.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 LOCK = ".lock"
 LOCK_WAIT_S = 30.0
 
@@ -86,15 +87,23 @@ class Champions:
         RegistryError
             When there is no version that can be read.
         """
-        problems: list[RegistryError] = []
-        for number in self._candidates(name):
-            try:
-                version = self.registry.get(name, number)
-            except RegistryError as error:
-                problems.append(error)
-            else:
-                return Served(version, self._note(name, number, problems))
-        raise problems[0]
+        served, _ = self._first(name, self._candidates(name), lambda _number: None)
+        return served
+
+    def verified(self, name: str) -> Served:
+        """Give what a process that starts now would serve: every file is verified.
+
+        Raises
+        ------
+        RegistryError
+            When none is what was registered; it is that of the champion.
+        """
+        served, _ = self._first(
+            name,
+            self._candidates(name),
+            lambda number: self._verify(self.registry.get(name, number)),
+        )
+        return served
 
     def fetch_served(self, name: str, folder: Path) -> tuple[Served, Path]:
         """Copy the verified files of what serves to a folder of their own below one.
@@ -208,19 +217,28 @@ class Champions:
     def _fetch_first(
         self, name: str, numbers: list[int], folder: Path
     ) -> tuple[Served, Path]:
+        def copied(number: int) -> Path:
+            into = Path(mkdtemp(prefix=f"{name}-{number}-", dir=folder))
+            return self.registry.fetch(name, number, into)
+
+        served, copy = self._first(name, numbers, copied)
+        if served.note:
+            logger.warning("%s", served.note)
+        return served, copy
+
+    def _first(
+        self, name: str, numbers: list[int], look: Callable[[int], T]
+    ) -> tuple[Served, T]:
+        """Give the first version that nothing is wrong with, and what was found."""
         problems: list[RegistryError] = []
         for number in numbers:
             try:
-                into = Path(mkdtemp(prefix=f"{name}-{number}-", dir=folder))
-                copy = self.registry.fetch(name, number, into)
+                found = look(number)
                 version = self.registry.get(name, number)
             except RegistryError as error:
                 problems.append(error)
             else:
-                served = Served(version, self._note(name, number, problems))
-                if served.note:
-                    logger.warning("%s", served.note)
-                return served, copy
+                return Served(version, self._note(name, number, problems)), found
         raise problems[0]
 
     def _candidates(self, name: str) -> list[int]:

@@ -88,7 +88,7 @@ def _status_of(champions: Champions, name: str) -> Iterator[str]:
     history = champions.history(name)
     newest = champions.registry.numbers(name)[-1]
     try:
-        served = champions.served(name)
+        served = champions.verified(name)
     except RegistryError as error:
         yield f"{name}: nothing can be served: {error}"
         return

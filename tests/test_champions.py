@@ -161,6 +161,7 @@ def test_a_damaged_champion_gives_way_to_the_one_before_and_says_so(
     assert served.version.version == 1
     assert (copy / "trees" / "0.bin").read_text() == "one"
     assert "Serving tiny version 1 instead" in served.note
+    assert champions.verified("tiny") == served
     assert serves(champions) == (1 if spoil is lose_record else 3)
 
 

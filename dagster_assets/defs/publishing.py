@@ -94,7 +94,7 @@ def published_model(name: str) -> dg.AssetsDefinition:
             name,
             champions.registry,
             backend.open().model_registry,
-            version=champions.served(name).version.version,
+            version=champions.verified(name).version.version,
         )
         return dg.MaterializeResult(metadata=_registered(registered))
 
