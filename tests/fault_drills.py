@@ -107,15 +107,20 @@ class Lab:
         options = ("--sales-per-month", f"{nights.HISTORY_PER_MONTH}")
         with running(*options, "--today", f"{today}") as site:
             site.control("night", day=f"{DAY}", sales=7, late_sales=2, seed=7)
-            site.control("change", seed=1, corrected_prices=3, settled_bids=2)
+            site.control("change", seed=1, corrected_prices=3)
             yield site
 
-    def copy(self, name: str, to: Path | None = None) -> Path:
-        """Give a data folder of a drill's own."""
-        target = (to or self.folder) / name
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(self.base, target, symlinks=True)
-        return target
+    @property
+    def data(self) -> Path:
+        """Where every drill has its folder: what dbt has parsed holds for one path."""
+        return self.folder / "data"
+
+    def copy(self) -> Path:
+        """Give a drill a data folder of its own."""
+        for each in self.data.iterdir() if self.data.exists() else ():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        shutil.copytree(self.base, self.data, symlinks=True, dirs_exist_ok=True)
+        return self.data
 
 
 @dataclass
@@ -152,6 +157,7 @@ class Worker:
                     "BOOLI_BASE_URL": self.site.address,
                     "SLUTPRIS_THREADS": "1",
                     "OMP_WAIT_POLICY": "PASSIVE",
+                    "DBT_TARGET_PATH": f"{self.data / 'dbt' / 'target'}",
                 }
                 | self.environment,
                 stdout=output,
@@ -211,7 +217,7 @@ def told(outcome: nights.Outcome, *words: str) -> list[str]:
 def killed(lab: Lab) -> Iterator[Drill]:
     """Kill the run's process at seeded moments of its whole length."""
     with lab.site() as site:
-        undisturbed = Worker(lab.copy("undisturbed"), site, environment=RETRAIN)
+        undisturbed = Worker(lab.copy(), site, environment=RETRAIN)
         seconds = _seconds_of(undisturbed)
         wanted = contents(undisturbed.settings)
         for number in range(KILLS):
@@ -240,7 +246,7 @@ def _killed_once(
     whole_s: float,
     wanted: dict[str, list],
 ) -> Drill:
-    worker = Worker(lab.copy("killed"), site, environment=RETRAIN)
+    worker = Worker(lab.copy(), site, environment=RETRAIN)
     process = worker.start()
     worker.wait_until_started()
     time.sleep(moment_s)
@@ -295,8 +301,8 @@ def unlike(found: dict[str, list], wanted: dict[str, list]) -> list[str]:
 def disk_full(lab: Lab) -> Iterator[Drill]:
     """Fill the disk before landing, before dbt and before publishing."""
     for name, before in DISK_STAGES.items():
-        with lab.site() as site, small_disk(lab.folder / f"disk-{name}") as disk:
-            worker = Worker(lab.copy("data", disk), site)
+        with lab.site() as site, small_disk(lab.data) as disk:
+            worker = Worker(lab.copy(), site)
             for stage in before:
                 worker.run(stage)
             ballast = disk / "ballast"
@@ -361,7 +367,7 @@ time.sleep(3600)
 def busy(lab: Lab) -> Iterator[Drill]:
     """Let another process hold the warehouse all night."""
     with lab.site() as site:
-        worker = Worker(lab.copy("busy"), site)
+        worker = Worker(lab.copy(), site)
         path = f"{worker.settings.warehouse_path}"
         with subprocess.Popen(
             [sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE, text=True
@@ -385,7 +391,7 @@ def busy(lab: Lab) -> Iterator[Drill]:
 def damaged_model(lab: Lab) -> Iterator[Drill]:
     """Flip one byte of the file that serves."""
     with lab.site() as site:
-        worker = Worker(lab.copy("damaged"), site, environment=RETRAIN)
+        worker = Worker(lab.copy(), site, environment=RETRAIN)
         worker.run()
         settings = worker.settings
         serves = nights.model_version(settings)
@@ -432,7 +438,7 @@ def still_damaged(settings: Settings, damaged: int) -> list[str]:
 def snapshot_removed(lab: Lab) -> Iterator[Drill]:
     """Remove the published folder under a reader."""
     with lab.site() as site:
-        worker = Worker(lab.copy("removed"), site)
+        worker = Worker(lab.copy(), site)
         settings = worker.settings
         drill = Drill(
             "snapshot-removed", "the snapshot's folder was removed under a reader"
@@ -474,10 +480,10 @@ def clock(lab: Lab) -> Iterator[Drill]:
     if not simulated_clock.is_simulated():
         raise SlutprisError("the clock cannot be set here; a C compiler is needed")
     with lab.site() as site:
-        worker = Worker(lab.copy("clock"), site)
+        worker = Worker(lab.copy(), site)
         nights.make_it(DAY + timedelta(days=2), 3)
         ahead = worker.run()
-        site.control("change", seed=2, corrected_prices=4, settled_bids=1)
+        site.control("change", seed=2, corrected_prices=4)
         nights.make_it(DAY, 3)
         behind = worker.run()
         drill = Drill(
@@ -498,7 +504,7 @@ def clock(lab: Lab) -> Iterator[Drill]:
 def challenged(lab: Lab) -> Iterator[Drill]:
     """Let the site answer challenges for a night."""
     with lab.site() as site:
-        worker = Worker(lab.copy("challenged"), site)
+        worker = Worker(lab.copy(), site)
         before = nights.held_counts(worker.settings)
         asked = len(site.log())
         site.control("mode", mode="challenge_403", after_requests=2)
@@ -525,7 +531,7 @@ def challenged(lab: Lab) -> Iterator[Drill]:
 def worse_model(lab: Lab) -> Iterator[Drill]:
     """Offer the gate a model trained on shuffled prices."""
     with lab.site() as site:
-        worker = Worker(lab.copy("worse"), site)
+        worker = Worker(lab.copy(), site)
         worker.run()
         settings = worker.settings
         serves = nights.model_version(settings)
@@ -580,7 +586,7 @@ def register_shuffled(settings: Settings, seed: int) -> int:
 def poisoned(lab: Lab) -> Iterator[Drill]:
     """Show ten times the prices in one district for a night."""
     with lab.site() as site:
-        worker = Worker(lab.copy("poisoned"), site, environment=RETRAIN)
+        worker = Worker(lab.copy(), site, environment=RETRAIN)
         sold = [sale for sale in site.truth() if sale["sold_date"] == f"{DAY}"]
         before = nights.value_sales(worker.settings, DAY, sold)
         district = most_sold(site)
@@ -648,17 +654,19 @@ DRILLS: dict[str, Callable[[Lab], Iterator[Drill]]] = {
 
 def prepare(folder: Path) -> Path:
     """Build the history once; a folder that has it is used again."""
-    base = folder / "base"
+    base, data = folder / "base", folder / "data"
     if (base / "ready").exists():
         return base
-    shutil.rmtree(base, ignore_errors=True)
+    for each in (base, data):
+        shutil.rmtree(each, ignore_errors=True)
     today = DAY - timedelta(days=1)
     options = ("--sales-per-month", f"{nights.HISTORY_PER_MONTH}")
     nights.make_it(DAY, 3)
     with running(*options, "--today", f"{today}") as site:
-        outcome = Worker(base, site).run("all", "--history")
+        outcome = Worker(data, site).run("all", "--history")
     if not outcome.success:
         raise SlutprisError(f"the history could not be built: {outcome.errors}")
+    data.rename(base)
     (base / "ready").touch()
     return base
 
