@@ -334,8 +334,9 @@ def days_ago(days: int) -> str:
     return (datetime.now(UTC).date() - timedelta(days=days)).isoformat()
 
 
-def test_daily_reads_again_what_bulk_leaves_and_counts_what_changed(
-    tmp_path: Path,
+@pytest.mark.parametrize("again", ["daily", "bulk"])
+def test_what_has_landed_is_read_again_when_asked_and_what_changed_is_counted(
+    tmp_path: Path, again: str
 ) -> None:
     def spoil(cache: dict[str, Any]) -> None:
         for name, card in cache.items():
@@ -353,13 +354,16 @@ def test_daily_reads_again_what_bulk_leaves_and_counts_what_changed(
 
     settled = False
     bulk = ["-a", f"from={days_ago(62)}", "-a", f"to={days_ago(58)}"]
-    daily = ["-a", "mode=daily", "-a", "days=5", "-a", f"to={days_ago(58)}"]
+    asked = {
+        "daily": ["-a", "mode=daily", "-a", "days=5", "-a", f"to={days_ago(58)}"],
+        "bulk": [*bulk, "-a", "again=yes"],
+    }
     with serving(answer) as (address, site):
         for arguments in (bulk, bulk):
             assert crawl(tmp_path, address, *arguments).returncode == 0
         in_bulk = len(site.asked)
         settled = True
-        done = crawl(tmp_path, address, *daily)
+        done = crawl(tmp_path, address, *asked[again])
     assert done.returncode == 0, done.stderr
     asked_again = site.paths[in_bulk:]
     assert [path for path in asked_again if path.startswith("/sok/")]
