@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from scrapy_project.items import Home, SaleCard
     from scrapy_project.pages.search import UnreadableCard
+
+logger = logging.getLogger(__name__)
 
 HOMES_PER_TRANSACTION = 100
 
@@ -84,6 +87,14 @@ class Landing:
     def __init__(self, store: CrawlStore) -> None:
         self.store = store
         self._run_id = store.run.run_id
+        self._behind = store.clock_is_behind()
+        if self._behind:
+            logger.warning(
+                "the clock is %s behind what earlier crawls observed: it was ahead "
+                "then, or is wrong now. Set it right; until it has caught up, what is "
+                "observed is dated after what was",
+                self._behind,
+            )
         self._pages: list[Row] = []
         self._homes: list[Row] = []
         self._ledger: list[Row] = []
@@ -152,6 +163,9 @@ class Landing:
                 )
         return rows
 
+    def _at(self, page: ServedPage) -> datetime:
+        return page.fetched_at + self._behind
+
     def _page_row(self, page: ServedPage, sha256: str) -> Row:
         return {
             "url": page.url,
@@ -159,7 +173,7 @@ class Landing:
             "http_status": page.http_status,
             "payload_sha256": sha256,
             "payload_zlib": zlib.compress(page.payload) if page.payload else None,
-            "fetched_at": page.fetched_at,
+            "fetched_at": self._at(page),
             "run_id": self._run_id,
         }
 
@@ -167,7 +181,7 @@ class Landing:
         return {
             "site": self.store.run.site,
             "url": page.url,
-            "read_at": page.fetched_at,
+            "read_at": self._at(page),
             "http_status": page.http_status,
             "sold_date": home.sold_date if home is not None else None,
             "run_id": self._run_id,
@@ -176,7 +190,7 @@ class Landing:
     def _observed(self, item: SaleCard | Home, page: ServedPage, sha256: str) -> Row:
         values = attrs.asdict(item, recurse=False)
         return values | {
-            "observed_at": page.fetched_at,
+            "observed_at": self._at(page),
             "content_sha256": content_sha256(values),
             "run_id": self._run_id,
             "payload_sha256": sha256,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -26,6 +26,7 @@ from warehouse.crawl_store import (
     CrawlStore,
     SearchScope,
     WarehouseWriteError,
+    utc_now,
 )
 
 if TYPE_CHECKING:
@@ -166,6 +167,31 @@ def test_older_observation_lands_without_becoming_the_newest(landing: Landing) -
         "select arg_max(sold_price_type, observed_at), count(*) from raw.sale_cards"
     )
     assert found(landing, newest) == [("Slutpris", 2)]
+
+
+def test_what_is_seen_after_the_clock_was_set_back_comes_after_what_was_seen(
+    tmp_path: Path,
+) -> None:
+    seen_s = []
+    for run, ahead, cards in (
+        ("ahead", timedelta(days=1), (card(1), card(2))),
+        ("right", timedelta(), (card(1, sold_price_sek=3_100_000), card(2))),
+        ("again", timedelta(), (card(1, sold_price_sek=3_100_000), card(2))),
+    ):
+        store = CrawlStore(
+            CrawlRun(run, "booli", SCOPE.site, {}), tmp_path / "warehouse.duckdb"
+        )
+        landing = Landing(store)
+        shown = attrs.evolve(page(*cards).page, fetched_at=utc_now() + ahead)
+        landing.land_search_page(attrs.evolve(page(*cards), page=shown))
+        seen_s.append(
+            found(landing, "select booli_id, sold_price_sek from raw.sale_cards "
+                  "order by booli_id, observed_at")
+        )  # fmt: skip
+        store.close("finished", {})
+    assert seen_s[0] == [(1, 3_000_000), (2, 3_000_000)]
+    assert seen_s[1] == [(1, 3_000_000), (1, 3_100_000), (2, 3_000_000)]
+    assert seen_s[2] == seen_s[1]
 
 
 def test_sale_that_stands_on_two_pages_lands_once(landing: Landing) -> None:

@@ -139,6 +139,27 @@ class CrawlStore:
         since = found[0][0] or self._started_at
         return max(since, self._started_at - timedelta(days=1))
 
+    def clock_is_behind(self) -> timedelta:
+        """How far our clock is behind what crawls of this site have observed.
+
+        Nothing, as a rule. After a clock that was ahead was set right, observations
+        would else come before those they follow, and a corrected price be taken for
+        the older one.
+        """
+        found = self._connection.execute(
+            """
+            select max(observed_at)
+            from raw.sale_cards
+            inner join raw.crawl_runs using (run_id)
+            where site = $site
+            """,
+            {"site": self.run.site},
+        ).fetchall()
+        newest = found[0][0] or datetime.min
+        if newest <= self._started_at:
+            return timedelta()
+        return newest - self._started_at + timedelta(microseconds=1)
+
     def previous_statistics(self, mode: str, limit: int = 5) -> list[dict[str, Any]]:
         """Read the statistics of the latest runs of this mode that finished."""
         found = self._connection.execute(
