@@ -61,7 +61,7 @@ check: $(READY)  ## linters, types, import contract, dbt parse, Dagster definiti
 	@$(BIN)/dbt --quiet --warn-error parse --project-dir dbt_project
 	@$(BIN)/dg check defs
 
-bench: $(READY)  ## measure: crawl, geocoding, publishing, build time and memory by size, training, latency, pages (some hours)
+bench: $(READY)  ## measure: crawl, geocoding, publishing, build time and memory by size, training, latency, pages, sixty nights, faults (some hours)
 	@$(BIN)/python tests/bench.py
 	@$(BIN)/python tests/bench_crawl.py
 	@$(BIN)/python tests/bench_geocoding.py
@@ -69,6 +69,8 @@ bench: $(READY)  ## measure: crawl, geocoding, publishing, build time and memory
 	@$(BIN)/python tests/bench_valuation.py
 	@$(BIN)/python tests/bench_dashboards.py
 	@$(BIN)/python tests/soak_dashboards.py
+	@$(BIN)/python tests/sixty_nights.py
+	@$(BIN)/python tests/fault_drills.py
 
 clean:  ## remove the environment and caches; the data folder is kept
 	rm -rf $(VENV) .nominatim .pytest_cache .ruff_cache *.egg-info build
