@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ml.decision_log import Action, Entry, History, append, read_history
+from ml.decision_log import GATE, Action, Entry, History, append, read_history
 from ml.file_lock import file_lock
 from ml.folder_registry import FolderRegistry
 from ml.model_versions import check_name, verify
@@ -167,6 +167,12 @@ class Champions:
         with self._locked():
             history = self.history(name)
             last = history.last
+            chosen = history.passed_over(found.version)
+            if by == GATE and chosen is not None:
+                raise ChampionsError(
+                    f"{chosen.by} chose {name} version {chosen.to_version} meanwhile; "
+                    "judge again: materialize its champion"
+                )
             is_champion = last is not None and history.has_passed(found.version)
             if last is not None and is_champion and self._is_served(last, found):
                 return last

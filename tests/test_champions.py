@@ -106,7 +106,7 @@ def test_a_version_promoted_after_a_roll_back_goes_back_to_what_served_then(
     promote(champions, 1)
     promote(champions, 2)
     champions.roll_back("tiny", by="Ada", reason="odd values")
-    promote(champions, 3)
+    champions.promote("tiny", 3, by="Bo", reason="mended")
     assert champions.roll_back("tiny", by="Ada", reason="again").to_version == 1
 
 
@@ -163,6 +163,15 @@ def test_a_damaged_champion_gives_way_to_the_one_before_and_says_so(
     assert "Serving tiny version 1 instead" in served.note
     assert champions.verified("tiny") == served
     assert serves(champions) == (1 if spoil is lose_record else 3)
+
+
+def test_the_gate_does_not_overrule_a_person_who_decided_meanwhile(
+    champions: Champions,
+) -> None:
+    champions.promote("tiny", 2, by="Ada", reason="three is odd")
+    with pytest.raises(ChampionsError, match="Ada chose tiny version 2 meanwhile"):
+        promote(champions, 3)
+    assert serves(champions) == 2
 
 
 def test_a_damaged_champion_with_none_before_it_is_an_error(

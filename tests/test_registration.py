@@ -136,6 +136,28 @@ def test_a_version_whose_files_are_damaged_is_trained_again(
     assert again.version.content_sha256 == first.version.content_sha256
 
 
+def test_a_version_that_cannot_be_judged_is_trained_again(
+    marts: duckdb.DuckDBPyConnection, settings: Settings, tmp_path: Path
+) -> None:
+    first = ensure_registered("district_median", marts, settings).version
+    registry = FolderRegistry(settings.registry_dir)
+    copy = registry.fetch("district_median", 1, tmp_path / "unproven")
+    (copy / HELD_OUT).unlink()
+    registry.register(
+        "district_median",
+        copy,
+        metrics=first.metrics,
+        lineage=first.lineage,
+        input_schema=first.input_schema,
+        input_example=first.input_example,
+    )
+
+    again = ensure_registered("district_median", marts, settings)
+
+    assert (again.is_new, again.version.version) == (True, 3)
+    assert "kept what to be judged by" in again.reason
+
+
 def test_a_version_keeps_what_its_recipe_said_of_sales_unseen(
     marts: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:

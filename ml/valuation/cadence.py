@@ -60,7 +60,9 @@ def due(
         asked last, since the model has to be loaded for it.
     """
     if newest is None:
-        return Due(True, "there is no whole version of it")
+        return Due(
+            True, "there is no whole version of it that kept what to be judged by"
+        )
     title = f"version {newest.version}"
     now, then = lineage["inputs"], newest.lineage.get("inputs", {})
     if now == then:

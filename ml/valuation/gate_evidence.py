@@ -109,8 +109,7 @@ def _challenger(
         if own.held_out is None:
             raise CannotBeJudgedError(
                 f"{title} has kept nothing that it said of sales unseen, so it cannot "
-                f"be judged; train it again: materialize models/{name} with "
-                "SLUTPRIS_RETRAIN_DAYS=0"
+                f"be judged; train it again: materialize models/{name}"
             )
         return own.says_unseen(window), own.says_itself(window)
     except UNUSABLE as error:

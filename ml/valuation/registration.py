@@ -108,7 +108,7 @@ def ensure_registered(
     check_enough(sales)
     registry = FolderRegistry(settings.registry_dir)
     lineage = lineage_of(name, sales, settings)
-    newest = registry.newest_whole(registered_name(name, mode))
+    newest = _newest_judgeable(registered_name(name, mode), registry)
     decided = due(
         newest,
         lineage,
@@ -158,6 +158,15 @@ def example(sales: pd.DataFrame) -> dict[str, Any]:
     return {
         str(key): None if value != value else value for key, value in newest.items()
     }
+
+
+def _newest_judgeable(name: str, registry: FolderRegistry) -> ModelVersion | None:
+    """Give the newest version, if it is whole and kept what the gate judges it by."""
+    newest = registry.newest_whole(name)
+    if newest is None:
+        return None
+    held_out = registry.folder(name, newest.version) / "model" / HELD_OUT
+    return newest if held_out.exists() else None
 
 
 def _trained(
