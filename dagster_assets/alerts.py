@@ -167,7 +167,7 @@ def recovery_message(
     recovered: Sequence[dict[str, Any]], record: RunRecord | None
 ) -> dict[str, Any]:
     """Write the message that some problems are over."""
-    lines = [f"Well again: {each['what']} ({each['since']})" for each in recovered]
+    lines = [f"Over: {each['what']} (since {each['since']})" for each in recovered]
     title = f"{len(recovered)} problem{'s' if len(recovered) > 1 else ''} over"
     return _message(
         "recovery",

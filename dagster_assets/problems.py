@@ -6,6 +6,7 @@ not: whether it was told before (``alerts``), and how it is sent (``channels``).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,18 @@ if TYPE_CHECKING:
 
     from dagster import DagsterInstance, DagsterRun, RunRecord
 
-# Headings of the runbook, which tests/test_alerts.py holds it to.
 CRAWL_FAILED, DBT_FAILED, STEP_FAILED = "crawl-failed", "dbt-failed", "step-failed"
 RUN_CUT_OFF, CHECK_FAILED, STALE = "run-cut-off", "check-failed", "freshness"
 ANCHORS_OF_STEPS = {"booli_crawl": CRAWL_FAILED, "dbt_models": DBT_FAILED}
 ANCHORS_OF_CHECKS = {"gate": "gate"}
+ANCHORS_OF_ERRORS = (
+    (r"exit code 4\b", "crawl-challenged"),
+    (r"exit code 5\b", "crawl-shape-changed"),
+    (r"exit code 3\b|WarehouseBusyError|set lock", "warehouse-locked"),
+    (r"no space left|disk full|disk quota", "disk-full"),
+)
+ANCHORS = (CRAWL_FAILED, DBT_FAILED, STEP_FAILED, RUN_CUT_OFF, CHECK_FAILED, STALE)
+"""Headings of the runbook; those of checks are their names."""
 WORDED = "What to do:"
 """Stands in the description of a check of ours that failed."""
 
@@ -130,9 +138,19 @@ def _failed_steps(told: Mapping[str, Any]) -> Iterator[Problem]:
             what=" ".join(filter(None, [failure.what, failure.meaning])),
             advice=failure.advice,
             error=failure.quoted,
-            anchor=ANCHORS_OF_STEPS.get(step["step"], STEP_FAILED),
+            anchor=_anchor(step),
             run_id=told["run_id"],
         )
+
+
+def _anchor(step: Mapping[str, Any]) -> str:
+    said = f"{step['kind']}: {step['message']}"
+    known = (
+        anchor
+        for pattern, anchor in ANCHORS_OF_ERRORS
+        if re.search(pattern, said, re.IGNORECASE)
+    )
+    return next(known, ANCHORS_OF_STEPS.get(step["step"], STEP_FAILED))
 
 
 def _cut_off(run: DagsterRun, told: Mapping[str, Any]) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from receivers import MailServer, Webhook, mail_server, webhook
 
 from dagster_assets.alerts import OFF, look_and_tell, send_test
 from dagster_assets.channels import SendError
+from dagster_assets.problems import ANCHORS, ANCHORS_OF_ERRORS
 from warehouse.errors import SlutprisError, WarehouseBusyError
-from warehouse.settings import Settings
+from warehouse.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +95,7 @@ def test_a_failed_step_is_told_with_its_error_and_its_repair(
     assert message["kind"] == "problem"
     assert problem["what"].startswith("The step models/tried failed.")
     assert "another process holds it" in problem["error"]
-    assert problem["runbook"] == "docs/runbook.md#step-failed"
+    assert problem["runbook"] == "docs/runbook.md#warehouse-locked"
     assert message["run_id"] in message["text"]
     for part in ("what", "advice", "error", "runbook"):
         assert problem[part] in message["text"]
@@ -221,3 +223,16 @@ def _shift_told_at(settings: Settings, shift: timedelta) -> None:
     for problem in kept["problems"].values():
         problem["told_at"] = (datetime.now(UTC) + shift).isoformat()
     settings.alerts_path.write_text(json.dumps(kept), encoding="utf-8")
+
+
+def test_the_runbook_has_a_heading_for_whatever_is_told() -> None:
+    runbook = (PROJECT_ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    lines = [line for line in runbook.splitlines() if line.startswith("#")]
+    headings = {line.lstrip("# ").strip() for line in lines}
+    checks = (PROJECT_ROOT / "dagster_assets" / "defs" / "checks.py").read_text()
+    names = re.findall(r'check_result\(finding, .*"(\w+)"\)', checks)
+    named = {name.replace("_", "-") for name in names}
+
+    assert "crawl-yield" in named
+    told = {*named, *ANCHORS, *(anchor for _, anchor in ANCHORS_OF_ERRORS)}
+    assert told - headings == set()
