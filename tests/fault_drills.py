@@ -9,7 +9,6 @@ and whether the next night repaired it. It exits with 1 where one of these is no
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -21,6 +20,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +125,7 @@ class Lab:
 
 @dataclass
 class Worker:
-    """A night as a process of its own."""
+    """Nights over a data folder: in this process, or in one that can be killed."""
 
     data: Path
     site: Site
@@ -138,54 +138,55 @@ class Worker:
 
     @property
     def result(self) -> Path:
-        return self.data.parent / f"{self.data.name}.result.json"
+        return self.data.with_suffix(".result.json")
 
-    def start(self, stage: str = "all", *more: str) -> subprocess.Popen[str]:
-        """Start it; its output goes to a file beside the data folder."""
+    @property
+    def log(self) -> Path:
+        return self.data.with_suffix(".log")
+
+    @contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """Let this process and its children live in the data folder."""
+        nights.prepare_environment(self.data, self.site.address)
+        os.environ |= self.environment
+        try:
+            yield
+        finally:
+            for name in self.environment:
+                del os.environ[name]
+
+    def run(self, stage: str = "all", *, crawl: dict | None = None) -> nights.Outcome:
+        """Run a night, or a stage of it, to its end; its output goes to the log."""
+        crawl = crawl or nights.crawl_until(self.day)
+        with self.surroundings(), nights.output_to(self.log):
+            return _assets().run(crawl, stage)
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start a night as a process of its own."""
         self.result.unlink(missing_ok=True)
-        nights.prepare_home(self.data)
         command = [sys.executable, "tests/nights.py", "--to-date", f"{self.day}"]
-        log = self.data.parent / f"{self.data.name}.log"
-        with log.open("a", encoding="utf-8") as output:
+        with self.surroundings(), self.log.open("a", encoding="utf-8") as output:
             return subprocess.Popen(
-                [*command, "--stage", stage, "--result", f"{self.result}", *more],
+                [*command, "--result", f"{self.result}"],
                 cwd=ROOT,
-                env=os.environ
-                | {
-                    "SLUTPRIS_DATA": f"{self.data}",
-                    "DAGSTER_HOME": f"{self.data / 'dagster'}",
-                    "BOOLI_BASE_URL": self.site.address,
-                    "SLUTPRIS_THREADS": "1",
-                    "OMP_WAIT_POLICY": "PASSIVE",
-                    "DBT_TARGET_PATH": f"{self.data / 'dbt' / 'target'}",
-                }
-                | self.environment,
                 stdout=output,
                 stderr=output,
                 text=True,
             )
 
-    def run(self, stage: str = "all", *more: str) -> nights.Outcome:
-        """Run it to its end."""
-        code = self.start(stage, *more).wait()
-        outcome = self.outcome()
-        if (code == 0) != outcome.success:
-            outcome.errors.append(f"exit code {code} for {outcome}")
-        return outcome
-
-    def outcome(self) -> nights.Outcome:
-        try:
-            return nights.Outcome(**json.loads(self.result.read_text()))
-        except (OSError, ValueError):
-            return nights.Outcome(success=False, errors=["it ended without a word"])
-
     def wait_until_started(self) -> None:
+        """Wait until the process has read the definitions and begins the night."""
         while not self.result.exists():
             time.sleep(0.1)
 
     def wrong(self) -> list[str]:
         """Hold the warehouse and the snapshot against the site."""
         return nights.account(self.settings, self.site.truth(), self.day).wrong
+
+
+@cache
+def _assets() -> nights.NightlyAssets:
+    return nights.NightlyAssets()
 
 
 def answers(settings: Settings, site: Site) -> list[str]:
@@ -234,7 +235,7 @@ def _seconds_of(worker: Worker) -> float:
     worker.wait_until_started()
     started = time.monotonic()
     if process.wait():
-        raise SlutprisError(f"the undisturbed run failed: {worker.outcome()}")
+        raise SlutprisError(f"the undisturbed run failed; see {worker.log}")
     return time.monotonic() - started
 
 
@@ -392,8 +393,10 @@ def damaged_model(lab: Lab) -> Iterator[Drill]:
     """Flip one byte of the file that serves."""
     with lab.site() as site:
         worker = Worker(lab.copy(), site, environment=RETRAIN)
-        worker.run()
+        for stage in ("landing", "build", "train"):
+            worker.run(stage)
         settings = worker.settings
+        promote_newest(settings)
         serves = nights.model_version(settings)
         target = flip_a_byte(settings, serves)
         drill = Drill(
@@ -410,6 +413,13 @@ def damaged_model(lab: Lab) -> Iterator[Drill]:
         drill.check(REPAIRED, [*repaired(last), *still_damaged(settings, serves)])
         drill.check(LOST, worker.wrong())
         yield drill
+
+
+def promote_newest(settings: Settings) -> None:
+    """Let the newest version serve, so that there is one before it."""
+    champions = Champions.of(settings)
+    for version in champions.registry.numbers(nights.SERVED)[-2:]:
+        champions.promote(nights.SERVED, version, by="drill", reason="a drill")
 
 
 def flip_a_byte(settings: Settings, version: int) -> str:
@@ -532,7 +542,8 @@ def worse_model(lab: Lab) -> Iterator[Drill]:
     """Offer the gate a model trained on shuffled prices."""
     with lab.site() as site:
         worker = Worker(lab.copy(), site)
-        worker.run()
+        for stage in ("landing", "build"):
+            worker.run(stage)
         settings = worker.settings
         serves = nights.model_version(settings)
         offered = register_shuffled(settings, lab.seed)
@@ -544,9 +555,9 @@ def worse_model(lab: Lab) -> Iterator[Drill]:
         drill.said = [last.reason if last else "no decision", *outcome.warnings]
         drill.check("refused", _refused(settings, serves, offered, last))
         drill.check(ANSWERED, answers(settings, site))
-        drill.check(LOST, worker.wrong())
         worker.environment = RETRAIN
         drill.check(REPAIRED, repaired(worker.run()))
+        drill.check(LOST, worker.wrong())
         yield drill
 
 
@@ -663,7 +674,8 @@ def prepare(folder: Path) -> Path:
     options = ("--sales-per-month", f"{nights.HISTORY_PER_MONTH}")
     nights.make_it(DAY, 3)
     with running(*options, "--today", f"{today}") as site:
-        outcome = Worker(data, site).run("all", "--history")
+        data.mkdir(parents=True)
+        outcome = Worker(data, site).run(crawl=nights.HISTORY)
     if not outcome.success:
         raise SlutprisError(f"the history could not be built: {outcome.errors}")
     data.rename(base)

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -188,6 +189,23 @@ def prepare_environment(folder: Path, address: str) -> Settings:
     }
     os.environ.setdefault("SLUTPRIS_THREADS", "1")
     return Settings()
+
+
+@contextmanager
+def output_to(path: Path) -> Iterator[None]:
+    """Send what this process and its children print to a file."""
+    sys.stdout.flush()
+    kept = [os.dup(1), os.dup(2)]
+    with path.open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        for number, descriptor in enumerate(kept, start=1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
 
 
 # The clock

@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -310,9 +309,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     options_of_site = ("--sales-per-month", f"{nights.HISTORY_PER_MONTH}")
     with (
         running(*options_of_site, "--today", f"{history_until}") as site,
-        (folder / "nights.log").open("a", encoding="utf-8") as log,
-        redirect_stdout(log),
-        _output_to(log.fileno()),
+        nights.output_to(folder / "nights.log"),
     ):
         settings = nights.prepare_environment(folder / "data", site.address)
         lived = Nights(plan, site, settings, nights.NightlyAssets(), say)
@@ -368,23 +365,6 @@ def _sayer() -> Callable[[str], None]:
         terminal.flush()
 
     return say
-
-
-class _output_to:
-    """Children's output, too, goes to a file."""
-
-    def __init__(self, target: int) -> None:
-        self._target = target
-
-    def __enter__(self) -> None:
-        self._kept = [os.dup(1), os.dup(2)]
-        os.dup2(self._target, 1)
-        os.dup2(self._target, 2)
-
-    def __exit__(self, *_: object) -> None:
-        for kept, number in zip(self._kept, (1, 2), strict=True):
-            os.dup2(kept, number)
-            os.close(kept)
 
 
 def _parser() -> argparse.ArgumentParser:
