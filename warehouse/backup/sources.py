@@ -7,6 +7,7 @@ backup without another thought.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
@@ -15,6 +16,8 @@ LEFT_OUT = {
     "backups": "backups are no state",
     "dbt": "made again by dbt",
     "hopsworks": "a lock of this machine",
+    "lake.ducklake": "made again by dbt, from the warehouse",
+    "lake_files": "made again by dbt, from the warehouse",
     "set-aside": "another market, back it up by SLUTPRIS_DATA",
     "synthetic": "another data folder, back it up by SLUTPRIS_DATA",
     "dagster/storage": "logs of steps",
@@ -23,6 +26,7 @@ LEFT_OUT = {
 """Paths below the data folder that are no state of their own, each with the reason."""
 
 PASSING_SUFFIXES = (".lock", ".tmp", ".partial", "-wal", "-shm", "-journal")
+LOG_OF_DUCKDB = re.compile(r"\.duck(db|lake)\.wal")
 OLD_FORMAT = ".before-"
 """Within the name of a DuckDB file that an upgrade has set aside."""
 
@@ -83,9 +87,11 @@ def _enter(data: Path, parent: Path, name: str, found: Sources) -> bool:
 
 def _add(data: Path, path: Path, found: Sources) -> None:
     relative = path.relative_to(data)
-    if OLD_FORMAT in path.name:
+    if relative.as_posix() in LEFT_OUT:
+        found.left_out.append(f"{relative}: {LEFT_OUT[relative.as_posix()]}")
+    elif OLD_FORMAT in path.name:
         found.left_out.append(f"{relative}: a file in an older format")
-    elif not _is_passing(path.name) and ".duckdb.wal" not in path.name:
+    elif not _is_passing(path.name) and not LOG_OF_DUCKDB.search(path.name):
         # What vanishes between the listing and the look was never to last.
         size = path.stat().st_size if path.is_file() else None
         if size is not None:
