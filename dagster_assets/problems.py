@@ -113,7 +113,7 @@ def _failed_checks(told: Mapping[str, Any]) -> Iterator[Problem]:
             key=f"check:{check['asset']}:{check['check']}",
             what=f"The check {check['check']} of {check['asset']} did not pass"
             + (": what rests on it was not made." if check["is_blocking"] else "."),
-            advice=said.partition(WORDED)[2].strip()
+            advice=said.partition(WORDED)[2].rpartition(" See ")[0].strip()
             if is_worded
             else "Open the check in Dagster: it says which rows, and how many.",
             error=said.partition(WORDED)[0].strip(),

@@ -129,6 +129,34 @@ def test_a_blocking_check_stands_before_what_it_keeps_from_harm(
     assert check in before
 
 
+def test_what_others_read_must_be_fresh(definitions: dg.Definitions) -> None:
+    specs = list(definitions.resolve_all_asset_specs())
+    judged = {spec.key.path[0] for spec in specs if spec.freshness_policy}
+    crawled = {spec.key for spec in specs if "scrapy" in spec.kinds}
+
+    assert judged == {"raw", "marts", "models", "serving"}
+    assert all(spec.freshness_policy for spec in specs if spec.key in crawled)
+    assert all(
+        spec.freshness_policy
+        for spec in specs
+        if spec.group_name in ("marts", "models", "serving")
+    )
+
+
+def test_one_model_alone_brings_its_own_check_alone(
+    definitions: dg.Definitions,
+) -> None:
+    job = definitions.resolve_implicit_global_asset_job_def()
+    model = dg.AssetKey(["models", "xgboost"])
+
+    subset = job.get_subset(asset_selection={model})
+
+    assert {str(node.name) for node in subset.graph.nodes} == {
+        "models__xgboost",
+        "registry_intact",
+    }
+
+
 # The crawl
 
 
