@@ -22,10 +22,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import nights
 import simulated_clock
+from alert_inbox import Inbox
 from running_replica import ROOT, Site, running
 
 from ml.champions import Champions
@@ -186,7 +188,9 @@ class Worker:
 
 @cache
 def _assets() -> nights.NightlyAssets:
-    return nights.NightlyAssets()
+    box = Inbox()
+    Thread(target=box.serve_forever, daemon=True).start()
+    return nights.NightlyAssets(box)
 
 
 def answers(settings: Settings, site: Site) -> list[str]:
@@ -206,10 +210,15 @@ def repaired(outcome: nights.Outcome) -> list[str]:
 
 def told(outcome: nights.Outcome, *words: str) -> list[str]:
     """Say which words are missing in what a night that had to fail said."""
-    text = " ".join([*outcome.errors, *outcome.warnings]).lower()
-    missing = [word for word in words if word.lower() not in text]
-    wrong = [f"nothing was said of {word!r}" for word in missing]
-    return [*wrong, *(["the run called itself a success"] if outcome.success else [])]
+    text = outcome.said.lower()
+    wrong = [
+        f"nothing was said of {word!r}" for word in words if word.lower() not in text
+    ]
+    if outcome.success:
+        wrong.append("the run called itself a success")
+    if not any(each.startswith("problem:") for each in outcome.alerts):
+        wrong.append("no alert was sent")
+    return wrong
 
 
 # Killed at any moment
@@ -310,7 +319,7 @@ def disk_full(lab: Lab) -> Iterator[Drill]:
             fill(disk, ballast)
             outcome = worker.run(name)
             drill = Drill(f"disk-full-{name}", f"no room left when {name} began")
-            drill.said = outcome.errors
+            drill.said = [*outcome.errors, *outcome.alerts]
             drill.check(SAID, told_of_full_disk(outcome))
             drill.check(ANSWERED, answers(worker.settings, site))
             ballast.unlink()
@@ -348,7 +357,7 @@ def fill(disk: Path, ballast: Path) -> None:
 
 def told_of_full_disk(outcome: nights.Outcome) -> list[str]:
     """Say what is missing in how a full disk was told of."""
-    text = " ".join(outcome.errors).lower()
+    text = outcome.said.lower()
     wrong = ["the run called itself a success"] if outcome.success else []
     if not any(word in text for word in ("no space left", "disk", "no room")):
         wrong.append(f"no word of the disk in: {text[:300]}")
@@ -377,7 +386,7 @@ def busy(lab: Lab) -> Iterator[Drill]:
             holder.stdout.readline()
             outcome = worker.run()
             drill = Drill("busy", f"process {holder.pid} held the warehouse all night")
-            drill.said = outcome.errors
+            drill.said = [*outcome.errors, *outcome.alerts]
             drill.check(SAID, told(outcome, "another process", f"PID {holder.pid}"))
             drill.check(ANSWERED, answers(worker.settings, site))
             holder.kill()
@@ -406,7 +415,7 @@ def damaged_model(lab: Lab) -> Iterator[Drill]:
         drill.said = [Champions.of(settings).served(nights.SERVED).note or "(no note)"]
         worker.environment = {}
         outcome = worker.run()
-        drill.said += [*outcome.errors, *outcome.warnings]
+        drill.said += [*outcome.errors, *outcome.warnings, *outcome.alerts]
         drill.check(SAID, told_of_damage(outcome))
         drill.check(ANSWERED, answers(settings, site))
         last = worker.run()
@@ -433,7 +442,7 @@ def flip_a_byte(settings: Settings, version: int) -> str:
 
 
 def told_of_damage(outcome: nights.Outcome) -> list[str]:
-    text = " ".join([*outcome.errors, *outcome.warnings])
+    text = outcome.said
     return [] if "not what was registered" in text or "intact" in text else [text[:300]]
 
 
@@ -523,7 +532,7 @@ def challenged(lab: Lab) -> Iterator[Drill]:
         drill = Drill(
             "challenged", f"challenges all night; {requests} requests were made"
         )
-        drill.said = outcome.errors
+        drill.said = [*outcome.errors, *outcome.alerts]
         drill.check(SAID, told(outcome, "exit code 4"))
         drill.check("polite", [f"{requests} requests"] if requests > 8 else [])
         drill.check(ANSWERED, answers(worker.settings, site))
@@ -607,7 +616,7 @@ def poisoned(lab: Lab) -> Iterator[Drill]:
         drill = Drill(
             "poisoned", f"{len(wrong['sales'])} prices of {district} were tenfold"
         )
-        drill.said = [*outcome.errors, *outcome.warnings]
+        drill.said = [*outcome.errors, *outcome.warnings, *outcome.alerts]
         drill.check("flagged", flagged(worker.settings, wrong["sales"]))
         after = nights.value_sales(worker.settings, DAY, sold)
         drill.check("models unharmed", moved(before, after))
@@ -646,7 +655,7 @@ def moved(before: list[nights.Valued], after: list[nights.Valued]) -> list[str]:
 
 
 def told_of_poison(outcome: nights.Outcome) -> list[str]:
-    text = " ".join([*outcome.errors, *outcome.warnings])
+    text = outcome.said
     return [] if "rejected" in text else [f"no word of rejected sales: {text[:300]}"]
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import dagster as dg
     import duckdb
+    from alert_inbox import Inbox
     from running_replica import Site
 
 FIRST_DAY = date(2026, 7, 1)
@@ -66,14 +67,21 @@ class Outcome:
     success: bool
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
+    """Titles of the messages that came by webhook."""
     has_trained: bool = False
-    serves: int = 0
+
+    @property
+    def said(self) -> str:
+        """All it said, as one text."""
+        return " ".join([*self.errors, *self.warnings, *self.alerts])
 
 
 class NightlyAssets:
     """The night's assets, run in this process as one run of Dagster."""
 
-    def __init__(self) -> None:
+    def __init__(self, box: Inbox | None = None) -> None:
+        self._box = box
         # Here, not above: the dbt manifest lies in the data folder of this run.
         from dagster_assets.definitions import defs
 
@@ -112,7 +120,21 @@ class NightlyAssets:
                 },
                 raise_on_error=False,
             )
-        return _outcome(result)
+            outcome = _outcome(result)
+            outcome.alerts = _tell(instance, self._box) if self._box else []
+        if any("DagsterExecutionInterruptedError" in each for each in outcome.errors):
+            # Dagster ends the run in good order, and keeps to itself that it was told.
+            raise KeyboardInterrupt
+        return outcome
+
+
+def _tell(instance: dg.DagsterInstance, box: Inbox) -> list[str]:
+    """Look as the alerts' sensor does, and give the titles of what was sent."""
+    from dagster_assets.alerts import look_and_tell
+
+    os.environ["SLUTPRIS_ALERT_WEBHOOK"] = box.address
+    look_and_tell(instance, [], Settings())
+    return box.empty()
 
 
 RECONCILING = (

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import simulated_clock
+from alert_inbox import inbox
 from running_replica import ROOT, Site, running
 
 from warehouse.errors import SlutprisError, exit_with
@@ -195,7 +196,7 @@ class Nights:
         is_weekly = record.night % ALL_TESTS_EVERY == 0
         outcome = self.assets.run(nights.crawl_until(record.day), all_tests=is_weekly)
         record.has_trained = outcome.has_trained
-        record.said = [*outcome.errors, *outcome.warnings]
+        record.said = [*outcome.errors, *outcome.alerts]
         record.serves = nights.model_version(self.settings)
         record.wrong += reader.release(self.settings, is_renewed=not is_redesigned)
         if is_redesigned:
@@ -212,6 +213,8 @@ class Nights:
     ) -> None:
         import nights
 
+        if not any(each.startswith("problem:") for each in outcome.alerts):
+            record.wrong.append("no alert told of the redesign")
         ended = nights.crawl_endings(self.settings) - before
         if outcome.success or not any("exit code 5" in each for each in outcome.errors):
             record.wrong.append(f"the redesign was not noticed: {outcome}")
@@ -309,10 +312,11 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     options_of_site = ("--sales-per-month", f"{nights.HISTORY_PER_MONTH}")
     with (
         running(*options_of_site, "--today", f"{history_until}") as site,
+        inbox() as box,
         nights.output_to(folder / "nights.log"),
     ):
         settings = nights.prepare_environment(folder / "data", site.address)
-        lived = Nights(plan, site, settings, nights.NightlyAssets(), say)
+        lived = Nights(plan, site, settings, nights.NightlyAssets(box), say)
         lived.history()
         return _report(lived, options, say)
 
