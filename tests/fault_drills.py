@@ -157,8 +157,11 @@ class Worker:
             for name in self.environment:
                 del os.environ[name]
 
-    def run(self, stage: str = "all", *, crawl: dict | None = None) -> nights.Outcome:
-        """Run a night, or a stage of it, to its end; its output goes to the log."""
+    def run(self, stage: str = "data", *, crawl: dict | None = None) -> nights.Outcome:
+        """Run a night to its end, or a stage of it: without models if none is named.
+
+        What is printed goes to the log.
+        """
         crawl = crawl or nights.crawl_until(self.day)
         with self.surroundings(), nights.output_to(self.log):
             return _assets().run(crawl, stage)
@@ -267,7 +270,7 @@ def _killed_once(
     )
     drill.check(ANSWERED, answers(worker.settings, site))
     drill.check("no orphan holds the warehouse", held(worker.settings))
-    drill.check(REPAIRED, repaired(worker.run()))
+    drill.check(REPAIRED, repaired(worker.run("all")))
     drill.check(LOST, [*worker.wrong(), *unlike(contents(worker.settings), wanted)])
     return drill
 
@@ -331,7 +334,7 @@ def disk_full(lab: Lab) -> Iterator[Drill]:
 DISK_STAGES = {
     "landing": (),
     "build": ("landing",),
-    "publish": ("landing", "build", "train", "gate"),
+    "publish": ("landing", "build"),
 }
 
 
@@ -414,11 +417,11 @@ def damaged_model(lab: Lab) -> Iterator[Drill]:
         drill.check(ANSWERED, answers(settings, site))
         drill.said = [Champions.of(settings).served(nights.SERVED).note or "(no note)"]
         worker.environment = {}
-        outcome = worker.run()
+        outcome = worker.run("all")
         drill.said += [*outcome.errors, *outcome.warnings, *outcome.alerts]
         drill.check(SAID, told_of_damage(outcome))
         drill.check(ANSWERED, answers(settings, site))
-        last = worker.run()
+        last = worker.run("all")
         drill.check(REPAIRED, [*repaired(last), *still_damaged(settings, serves)])
         drill.check(LOST, worker.wrong())
         yield drill
@@ -565,7 +568,7 @@ def worse_model(lab: Lab) -> Iterator[Drill]:
         drill.check("refused", _refused(settings, serves, offered, last))
         drill.check(ANSWERED, answers(settings, site))
         worker.environment = RETRAIN
-        drill.check(REPAIRED, repaired(worker.run()))
+        drill.check(REPAIRED, repaired(worker.run("all")))
         drill.check(LOST, worker.wrong())
         yield drill
 
@@ -612,7 +615,7 @@ def poisoned(lab: Lab) -> Iterator[Drill]:
         district = most_sold(site)
         since = f"{DAY - timedelta(days=44)}"
         wrong = site.control("reprice", district=district, since=since, factor=10)
-        outcome = worker.run()
+        outcome = worker.run("all")
         drill = Drill(
             "poisoned", f"{len(wrong['sales'])} prices of {district} were tenfold"
         )
@@ -684,7 +687,7 @@ def prepare(folder: Path) -> Path:
     nights.make_it(DAY, 3)
     with running(*options, "--today", f"{today}") as site:
         data.mkdir(parents=True)
-        outcome = Worker(data, site).run(crawl=nights.HISTORY)
+        outcome = Worker(data, site).run("all", crawl=nights.HISTORY)
     if not outcome.success:
         raise SlutprisError(f"the history could not be built: {outcome.errors}")
     data.rename(base)

@@ -115,7 +115,7 @@ class NightlyAssets:
             result = job.execute_in_process(
                 instance=instance,
                 run_config={
-                    "ops": ops if stage in ("all", "landing") else {},
+                    "ops": ops if stage in ("all", "data", "landing") else {},
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
                 raise_on_error=False,
@@ -157,6 +157,7 @@ def _group(*names: str) -> Callable[[Any], bool]:
 
 STAGES: dict[str, Callable[[Any], bool]] = {
     "all": lambda _: True,
+    "data": _group(*GROUPS[:-1], "serving"),
     "landing": _group("ingestion"),
     "build": _group("seeds", "staging", "intermediate", "marts"),
     "train": _group("features", "models"),
