@@ -22,6 +22,7 @@ from ml.valuation.night_findings import (
     registry_is_intact,
 )
 from warehouse.crawl_yield import Night, judge_yield, read_nights
+from warehouse.district_prices import judge_district_prices, read_district_prices
 from warehouse.findings import Finding, named
 from warehouse.reconciling import reconcile, snapshot_agrees
 from warehouse.rejected_shares import (
@@ -198,7 +199,7 @@ def test_prices_times_ten_in_one_district_are_told(
         insert into marts.rejected_sales
         select
             'poisoned ' || number, 'Vasastan', 'price_per_m2_out_of_range',
-            date '2026-11-01'
+            date '2026-11-01', 25000000, 50.0
         from range(8) as numbers(number)
         """
     )
@@ -210,6 +211,24 @@ def test_prices_times_ten_in_one_district_are_told(
     assert not finding.passed
     assert finding.is_grave
     assert "district Vasastan: 8 of 10 rejected" in finding.found
+
+
+def test_a_district_dearer_by_a_digit_is_told_whatever_rules_took(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    assert judge_district_prices(read_district_prices(marts), most_factor=3).passed
+
+    marts.execute(
+        "update marts.sales set sold_price_sek = 10 * sold_price_sek "
+        "where district = 'Farsta' and sold_date > date '2026-10-06'"
+    )
+    finding = judge_district_prices(read_district_prices(marts), most_factor=3)
+
+    assert not finding.passed
+    assert finding.is_grave
+    assert finding.found == (
+        "Farsta: 500000 kr/m² in the last 45 days (3 sales), 50000 in the year before"
+    )
 
 
 # Reconciling
@@ -225,11 +244,14 @@ def marts(warehouse: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         select
             'booli:' || number as sale_id,
             if(number < 2, 'Vasastan', 'Farsta') as district,
-            date '2026-11-20' - cast(10 * number as integer) as sold_date
+            date '2026-11-20' - cast(10 * number as integer) as sold_date,
+            2500000 as sold_price_sek,
+            50.0 as living_area_m2
         from range(40) as numbers(number);
         create table marts.sale_features as select sale_id from marts.sales;
         create table marts.rejected_sales (
-            observation_id varchar, district varchar, rule varchar, sold_date date
+            observation_id varchar, district varchar, rule varchar, sold_date date,
+            sold_price_sek bigint, living_area_m2 double
         );
         insert into raw.sale_cards by name
         select
@@ -250,7 +272,7 @@ def test_rows_that_add_up_reconcile(marts: duckdb.DuckDBPyConnection) -> None:
         select * replace (timestamp '2026-11-22' as observed_at)
         from raw.sale_cards where booli_id = 1;
         insert into marts.rejected_sales values
-            ('old', 'Vasastan', 'superseded_observation', '2026-11-10')
+            ('old', 'Vasastan', 'superseded_observation', '2026-11-10', 1, 1)
         """
     )
     finding = reconcile(marts)

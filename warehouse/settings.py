@@ -258,6 +258,12 @@ class Settings(BaseSettings):
     """The share of rejected sales, of all or of a district, from which on nothing is
     trained or published."""
 
+    district_price_factor: Annotated[
+        float, Field(alias="SLUTPRIS_DISTRICT_PRICE_FACTOR", gt=1)
+    ] = 3
+    """How far a district's median price may move from the year before; beyond it,
+    either way, nothing is trained or published."""
+
     bias_limit_pct: Annotated[float, Field(alias="SLUTPRIS_BIAS_LIMIT_PCT", gt=0)] = 5
     """How far the champion's values may lie off on average in the last month."""
 

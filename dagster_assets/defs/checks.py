@@ -25,6 +25,7 @@ from ml.valuation.night_findings import (
 )
 from ml.valuation.registration import served_names
 from warehouse.crawl_yield import judge_yield, read_nights
+from warehouse.district_prices import judge_district_prices, read_district_prices
 from warehouse.errors import SlutprisError
 from warehouse.json_files import read_json
 from warehouse.reconciling import reconcile, snapshot_agrees
@@ -64,6 +65,18 @@ def rejected_share() -> dg.AssetCheckResult:
         block_pct=settings.rejected_block_pct,
     )
     return check_result(finding, settings, "rejected_share")
+
+
+@dg.asset_check(asset=mart("sale_features"), blocking=True)
+def district_prices() -> dg.AssetCheckResult:
+    """No district's median price moved as no market does, by a wrong unit or digit."""
+    settings = Settings()
+    with connect(read_only=True) as connection:
+        districts = read_district_prices(connection)
+    finding = judge_district_prices(
+        districts, most_factor=settings.district_price_factor
+    )
+    return check_result(finding, settings, "district_prices")
 
 
 @dg.asset_check(asset=mart("sales"), blocking=True)
