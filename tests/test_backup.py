@@ -34,6 +34,8 @@ from warehouse.store import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from running_pipeline import Pipeline
+
     from warehouse.backup.manifest import Backup
 
 HOME = {"address": "Sveavägen 11", "living_area_m2": 50, "date": "2024-06-15"}
@@ -174,6 +176,54 @@ def test_backups_are_of_one_moment_while_others_land_and_publish(
             fates.raw // 10 * share for share in (7, 2, 1)
         )
     assert moments[-1].raw > moments[0].raw >= 10
+
+
+def test_a_moved_folder_gives_the_same_value(tmp_path: Path, data_dir: Path) -> None:
+    data_dir.mkdir()
+    settings = publish_market(data_dir)
+    register_model(settings, tmp_path)
+    before = Valuer(settings).value(ValuationRequest.of(**HOME)).value_sek
+
+    moved = settings.over(data_dir.rename(tmp_path / "elsewhere"))
+
+    assert not data_dir.exists()
+    assert Valuer(moved).value(ValuationRequest.of(**HOME)).value_sek == before
+
+
+@pytest.mark.long
+def test_dbt_builds_the_same_in_a_restored_folder(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    backup = backup_of(pipeline.settings, tmp_path / "backups")
+    restored = restore_backup(
+        backup.folder, tmp_path / "other", replace=False, advance=ignore
+    )
+
+    built = subprocess.run(
+        [
+            *(Path(sys.executable).with_name("dbt"), "build"),
+            *("--project-dir", "dbt_project", "--exclude-resource-type", "unit_test"),
+        ],
+        cwd=PROJECT_ROOT,
+        env=pipeline.environment
+        | {
+            "SLUTPRIS_DATA": str(restored.data),
+            "DBT_TARGET_PATH": str(restored.data / "dbt"),
+            "DBT_LOG_PATH": str(restored.data / "dbt"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert built.returncode == 0, built.stdout[-3000:]
+    again = backup_of(pipeline.settings.over(restored.data), tmp_path / "again")
+    assert _mart_rows(again) == _mart_rows(backup)
+
+
+def _mart_rows(backup: Backup) -> dict[str, int]:
+    counts = backup.manifest.row_counts["warehouse.duckdb"]
+    return {name: rows for name, rows in counts.items() if name.startswith("marts.")}
 
 
 def _new(settings: Settings) -> Path:

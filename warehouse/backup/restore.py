@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -69,10 +70,13 @@ def restore_backup(
     make_folder(into.parent)
     try:
         shutil.copytree(verified.backup.data, beside, symlinks=True)
+        # On the disk before it is named: after a power cut the name leads to all of it.
+        os.sync()
         set_aside = _put_in_place(beside, into, is_empty=is_empty)
     except OSError as error:
         raise BackupError(
-            f"cannot restore to {into} ({error.strerror}); nothing was replaced"
+            f"cannot restore to {into} ({error.strerror or error}); "
+            "nothing was replaced"
         ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -80,20 +84,25 @@ def restore_backup(
 
 
 def _put_in_place(beside: Path, into: Path, *, is_empty: bool) -> Path | None:
-    with ExitStack() as held:
-        set_aside = None
-        if is_empty:
-            into.rmdir() if into.exists() else None
-        else:
-            warehouse = into / "warehouse.duckdb"
-            if warehouse.exists():
-                held.enter_context(held_from_writers(warehouse, 0))
-            now = datetime.now(UTC)
-            set_aside = into.with_name(
-                f"{into.name}.before-restore-{now:%Y%m%dT%H%M%SZ}"
-            )
-            into.rename(set_aside)
-        # Between the two names there is no data folder: killed here, rename by hand.
+    if is_empty:
+        if into.exists():
+            into.rmdir()
         beside.rename(into)
-        flush(into.parent)
+        return None
+    warehouse = into / "warehouse.duckdb"
+    with held_from_writers(warehouse, 0) if warehouse.exists() else nullcontext():
+        return _swap(beside, into)
+
+
+def _swap(beside: Path, into: Path) -> Path:
+    now = datetime.now(UTC)
+    name = f"{into.name}.before-restore-{now:%Y%m%dT%H%M%SZ}"
+    set_aside = into.rename(into.with_name(name))
+    # Between the two names there is no data folder: killed here, rename by hand.
+    try:
+        beside.rename(into)
+    except OSError:
+        set_aside.rename(into)
+        raise
+    flush(into.parent)
     return set_aside

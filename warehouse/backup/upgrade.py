@@ -17,6 +17,7 @@ from warehouse.backup.copying import flush, held_from_writers
 from warehouse.backup.counts import row_counts, storage_version
 from warehouse.backup.manifest import BackupError
 from warehouse.backup.sources import OLD_FORMAT
+from warehouse.errors import WarehouseBusyError
 from warehouse.store import connect
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def upgrade_file(path: Path, version: str, wait_s: float) -> Upgraded:
     try:
         # Held for reading: that keeps writers out, and touches neither file at its end.
         with held_from_writers(path, wait_s) as held:
+            _refuse_log(path)
             before, counts = storage_version(held), row_counts(held)
             _write_anew(path, aside, version)
             with connect(aside, read_only=True) as written:
@@ -104,6 +106,14 @@ def _fold_log(path: Path, wait_s: float) -> None:
         pass
     with connect(path) as connection:
         connection.execute("checkpoint")
+
+
+def _refuse_log(path: Path) -> None:
+    """Keep a log of the old file from being taken for one of the new."""
+    if any(path.parent.glob(f"{path.name}.wal*")):
+        raise WarehouseBusyError(
+            f"somebody wrote to {path} just now; run the same command again"
+        )
 
 
 def _write_anew(path: Path, aside: Path, version: str) -> None:

@@ -88,7 +88,12 @@ def _check_database(
         names = sorted(dict(set(counted.items()) ^ set(expected.items())))
         raise _damaged(backup, f"{path} has other rows than were counted, in {names}")
     if become and not become.add_up:
-        raise _damaged(backup, f"the rows of {path} do not add up: {become}")
+        raise _damaged(
+            backup,
+            f"the rows of {path} do not add up: {become}, and {become.not_raw} in the "
+            "marts are not raw; were they so before, build (`dbt build --project-dir "
+            "dbt_project`) and make another",
+        )
     return path, become
 
 
