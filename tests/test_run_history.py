@@ -49,6 +49,12 @@ def checked() -> dg.MaterializeResult:
     return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=False)])
 
 
+@dg.asset_check(asset=good, blocking=True)
+def stops() -> dg.AssetCheckResult:
+    """Stops what rests on it."""
+    return dg.AssetCheckResult(passed=False, description="Found: 1. Expected: 2.")
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The history of four runs, newest first."""
@@ -192,3 +198,17 @@ def test_a_build_that_never_began_leaves_the_last_report(tmp_path: Path) -> None
     (tmp_path / "dbt_tests.json").write_text("{}")
     write_dbt_tests(tmp_path / "empty", tmp_path)
     assert (tmp_path / "dbt_tests.json").read_text() == "{}"
+
+
+def test_a_check_that_stops_is_kept_and_told_with_what_it_found(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        dg.materialize([good, stops], instance=instance, raise_on_error=False)
+        write_run_history(instance, tmp_path)
+    (run,) = json.loads((tmp_path / "runs.json").read_text())["runs"]
+
+    (check,) = run["failed_checks"]
+    assert check["is_blocking"]
+    assert check["description"] == "Found: 1. Expected: 2."
+    (failure,) = failures(run, "en")
+    assert failure.meaning == "A check stopped what would have been made of this."
+    assert "what to do" in failure.advice

@@ -228,6 +228,20 @@ KNOWN_ERRORS = (
         ),
     ),
     _known(
+        "DagsterAssetCheckFailedError",
+        "",
+        Words(
+            "En kontroll stoppade det som skulle ha gjorts av detta.",
+            "A check stopped what would have been made of this.",
+        ),
+        Words(
+            "Öppna kontrollen i Dagster: den säger vad den fann, vad den väntade sig "
+            "och vad som ska göras.",
+            "Open the check in Dagster: it says what it found, what it expected and "
+            "what to do.",
+        ),
+    ),
+    _known(
         "DagsterExecutionInterruptedError KeyboardInterrupt",
         "",
         Words("Någon avbröt körningen.", "Somebody stopped the run."),
