@@ -20,7 +20,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,7 @@ class Lab:
     base: Path
     folder: Path
     seed: int
+    kills: int = KILLS
 
     @contextmanager
     def site(self) -> Iterator[Site]:
@@ -233,7 +234,7 @@ def killed(lab: Lab) -> Iterator[Drill]:
         undisturbed = Worker(lab.copy(), site, environment=RETRAIN)
         seconds = _seconds_of(undisturbed)
         wanted = contents(undisturbed.settings)
-        for number in range(KILLS):
+        for number in range(lab.kills):
             moment_s = random.Random(f"{lab.seed}/{number}").uniform(0, seconds)
             yield _killed_once(lab, site, number, moment_s, seconds, wanted)
 
@@ -311,24 +312,23 @@ def unlike(found: dict[str, list], wanted: dict[str, list]) -> list[str]:
 # A full disk
 
 
-def disk_full(lab: Lab) -> Iterator[Drill]:
-    """Fill the disk before landing, before dbt and before publishing."""
-    for name, before in DISK_STAGES.items():
-        with lab.site() as site, small_disk(lab.data) as disk:
-            worker = Worker(lab.copy(), site)
-            for stage in before:
-                worker.run(stage)
-            ballast = disk / "ballast"
-            fill(disk, ballast)
-            outcome = worker.run(name)
-            drill = Drill(f"disk-full-{name}", f"no room left when {name} began")
-            drill.said = [*outcome.errors, *outcome.alerts]
-            drill.check(SAID, told_of_full_disk(outcome))
-            drill.check(ANSWERED, answers(worker.settings, site))
-            ballast.unlink()
-            drill.check(REPAIRED, repaired(worker.run()))
-            drill.check(LOST, worker.wrong())
-            yield drill
+def disk_full(name: str, lab: Lab) -> Iterator[Drill]:
+    """Fill the disk before landing, before dbt or before publishing."""
+    with lab.site() as site, small_disk(lab.data) as disk:
+        worker = Worker(lab.copy(), site)
+        for stage in DISK_STAGES[name]:
+            worker.run(stage)
+        ballast = disk / "ballast"
+        fill(disk, ballast)
+        outcome = worker.run(name)
+        drill = Drill(f"disk-full-{name}", f"no room left when {name} began")
+        drill.said = [*outcome.errors, *outcome.alerts]
+        drill.check(SAID, told_of_full_disk(outcome))
+        drill.check(ANSWERED, answers(worker.settings, site))
+        ballast.unlink()
+        drill.check(REPAIRED, repaired(worker.run()))
+        drill.check(LOST, worker.wrong())
+        yield drill
 
 
 DISK_STAGES = {
@@ -663,7 +663,7 @@ def told_of_poison(outcome: nights.Outcome) -> list[str]:
 
 
 DRILLS: dict[str, Callable[[Lab], Iterator[Drill]]] = {
-    "disk-full": disk_full,
+    **{f"disk-full-{name}": partial(disk_full, name) for name in DISK_STAGES},
     "busy": busy,
     "damaged-model": damaged_model,
     "snapshot-removed": snapshot_removed,
@@ -705,7 +705,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     if not simulated_clock.is_simulated():
         simulated_clock.become(folder)
-    lab = Lab(prepare(folder), folder, options.seed)
+    lab = Lab(prepare(folder), folder, options.seed, options.kills)
     drills = [*_drilled(lab, options.only or [*DRILLS])]
     if options.json:
         nights.write_json(options.json, [asdict(drill) for drill in drills])
@@ -732,6 +732,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", action="append", choices=list(DRILLS), metavar="NAME")
     add("--list", action="store_true", help="name the drills")
     add("--seed", type=int, default=1, help="of the moments to kill at")
+    add("--kills", type=int, default=KILLS, metavar="N")
     add("--folder", type=Path, help="where everything lies; a temporary one if unset")
     add("--json", type=Path, metavar="OUT")
     return parser
