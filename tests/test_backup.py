@@ -235,7 +235,7 @@ def test_a_writer_is_waited_for_and_then_told_of(small: Settings) -> None:
     with running(_HOLD) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(WarehouseBusyError, match=r"in use for 0\.2 s"):
+        with pytest.raises(WarehouseBusyError, match=r"PID .*waited 0\.2 s"):
             make_backup(small, small.backups_dir, wait_s=0.2, advance=ignore)
 
     assert backups_in(small.backups_dir) == []

@@ -54,11 +54,12 @@ def held_from_writers(
             connection = connect(path, read_only=True)
             break
         except WarehouseBusyError as error:
+            if not wait_s:
+                raise
             if time.monotonic() > deadline:
                 raise WarehouseBusyError(
-                    f"{path} was in use for {wait_s:g} s on end (a crawl holds it from "
-                    "beginning to end); wait for that to finish or stop it, then run "
-                    "the same command again, or give it more time with --wait SECONDS"
+                    f"{error}; waited {wait_s:g} s (a crawl holds it from beginning to "
+                    "end), give it more time with --wait SECONDS"
                 ) from error
             time.sleep(POLL_S)
     with connection:
