@@ -374,6 +374,9 @@ def test_a_version_of_shuffled_prices_is_refused(
     shuffled = judge("shuffled")
     assert (shuffled.verdict, shuffled.serves) == ("refused", 1)
     assert "answers_enough" in not_met(shuffled)
+    assert "it valued 0 and refused the others (mostly: too uncertain)" in (
+        shuffled.sentence
+    )
     assert champions.served("xgboost").version.version == 1
 
 

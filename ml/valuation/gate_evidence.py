@@ -193,7 +193,14 @@ def _answers(
         itself["value_sek"].reindex(sales.index),
         sales.index.intersection(said[CHALLENGER].index),
         missing,
+        _most_common(said[CHALLENGER]["refusal_reason"]),
     )
+
+
+def _most_common(reasons: pd.Series) -> str:
+    """Name the reason given most often; empty where none was."""
+    counts = reasons.dropna().value_counts()
+    return "" if counts.empty else str(counts.index[0])
 
 
 def _answered(said: pd.DataFrame) -> pd.Series:

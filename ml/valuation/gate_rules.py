@@ -62,7 +62,8 @@ class Answers:
     ``value_sek`` a column per contender, NaN where it gave none or refused; ``low_sek``
     and ``high_sek`` are the new version's range, ``own_sek`` what its files say
     themselves, having learnt the sale. ``asked`` are the sales that the new version was
-    asked of: those it has learnt are not. ``missing`` says why a contender is absent.
+    asked of, for it is not of those it has learnt; ``refused_for`` is its reason for
+    most of those it refused. ``missing`` says why a contender is absent.
     """
 
     sales: pd.DataFrame
@@ -72,6 +73,7 @@ class Answers:
     own_sek: pd.Series
     asked: pd.Index
     missing: Mapping[str, str]
+    refused_for: str = ""
 
     @property
     def common(self) -> pd.Index:
@@ -136,13 +138,15 @@ def answers_enough(answers: Answers) -> Rule:
     """Refuse a version that chooses its sales: it has to answer what others do."""
     answered = answers.value_sek.loc[answers.asked].notna().sum()
     own, most = int(answered[CHALLENGER]), int(answered.max())
+    reason = answers.refused_for.replace("_", " ")
+    why = f" and refused the others (mostly: {reason})" if reason else ""
     return Rule(
         "answers_enough",
         own > 0 and own >= FEWEST_ANSWERED * most,
         100 * own / most if most else None,
         f"at least {100 * FEWEST_ANSWERED:.0f} %",
-        f"of {len(answers.asked)} sales it was asked of it valued {own}, and refused "
-        f"the others; the most answering one valued {most}",
+        f"of {len(answers.asked)} sales it was asked of it valued {own}{why}; the most "
+        f"answering one valued {most}",
     )
 
 
