@@ -105,6 +105,7 @@ class Lab:
     folder: Path
     seed: int
     kills: int = KILLS
+    kill_stage: str = "all"
 
     @contextmanager
     def site(self) -> Iterator[Site]:
@@ -170,13 +171,13 @@ class Worker:
         with self.surroundings(), nights.output_to(self.log):
             return _assets().run(crawl, stage)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, stage: str) -> subprocess.Popen[str]:
         """Start a night as a process of its own."""
         self.result.unlink(missing_ok=True)
         command = [sys.executable, "tests/nights.py", "--to-date", f"{self.day}"]
         with self.surroundings(), self.log.open("a", encoding="utf-8") as output:
             return subprocess.Popen(
-                [*command, "--result", f"{self.result}"],
+                [*command, "--stage", stage, "--result", f"{self.result}"],
                 cwd=ROOT,
                 stdout=output,
                 stderr=output,
@@ -235,7 +236,7 @@ def killed(lab: Lab) -> Iterator[Drill]:
     """Kill the run's process at seeded moments of its whole length."""
     with lab.site() as site:
         undisturbed = Worker(lab.copy(), site, environment=RETRAIN)
-        seconds = _seconds_of(undisturbed)
+        seconds = _seconds_of(lab, undisturbed)
         wanted = contents(undisturbed.settings)
         for number in range(lab.kills):
             moment_s = random.Random(f"{lab.seed}/{number}").uniform(0, seconds)
@@ -246,8 +247,8 @@ RETRAIN = {"SLUTPRIS_RETRAIN_DAYS": "0"}
 """So that a night trains, whenever the last model was made."""
 
 
-def _seconds_of(worker: Worker) -> float:
-    process = worker.start()
+def _seconds_of(lab: Lab, worker: Worker) -> float:
+    process = worker.start(lab.kill_stage)
     worker.wait_until_started()
     started = time.monotonic()
     if process.wait():
@@ -264,7 +265,7 @@ def _killed_once(
     wanted: dict[str, list],
 ) -> Drill:
     worker = Worker(lab.copy(), site, environment=RETRAIN)
-    process = worker.start()
+    process = worker.start(lab.kill_stage)
     worker.wait_until_started()
     time.sleep(moment_s)
     process.send_signal(signal.SIGKILL)
@@ -274,7 +275,7 @@ def _killed_once(
     )
     drill.check(ANSWERED, answers(worker.settings, site))
     drill.check("no orphan holds the warehouse", held(worker.settings))
-    drill.check(REPAIRED, repaired(worker.run("all")))
+    drill.check(REPAIRED, repaired(worker.run(lab.kill_stage)))
     drill.check(LOST, [*worker.wrong(), *unlike(contents(worker.settings), wanted)])
     return drill
 
@@ -718,7 +719,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     if not simulated_clock.is_simulated():
         simulated_clock.become(folder)
-    lab = Lab(prepare(folder), folder, options.seed, options.kills)
+    lab = Lab(prepare(folder), folder, options.seed, options.kills, options.kill_stage)
     drills = [*_drilled(lab, options.only or [*DRILLS])]
     if options.json:
         nights.write_json(options.json, [asdict(drill) for drill in drills])
@@ -746,6 +747,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="name the drills")
     add("--seed", type=int, default=1, help="of the moments to kill at")
     add("--kills", type=int, default=KILLS, metavar="N")
+    add("--kill-stage", default="all", choices=["all", "data"], help="data: no models")
     add("--folder", type=Path, help="where everything lies; a temporary one if unset")
     add("--json", type=Path, metavar="OUT")
     return parser
