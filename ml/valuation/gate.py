@@ -160,33 +160,16 @@ def decided(
     challenger = champions.registry.get(name)
     incumbent = _incumbent(challenger, champions)
     judgement = judgement_of(challenger, champions, sales, settings)
-    history = champions.history(name)
-    served_before = history.last.to_version if history.last else None
-    verdict: Verdict = "refused"
-    if not judgement.failed:
-        before = history.last
-        entry = champions.promote(
-            name,
-            challenger.version,
-            by=GATE,
-            reason=f"met every rule: {judgement.comparison}",
-            figures=judgement.figures(),
-        )
-        verdict = "serves_already" if entry == before else "promoted"
-    elif _is_champion(challenger, champions, incumbent):
-        verdict = "serves_already"
-    else:
-        names = ", ".join(rule.name.replace("_", " ") for rule in judgement.failed)
-        champions.keep(
-            challenger,
-            incumbent or challenger,
-            by=GATE,
-            reason=f"not met: {names}",
-            figures=judgement.figures(),
-        )
+    last = champions.history(name).last
+    verdict = _acted_on(judgement, challenger, incumbent, champions)
     serves = challenger if verdict != "refused" else incumbent or challenger
     return Decision(
-        name, challenger.version, verdict, served_before, serves.version, judgement
+        name,
+        challenger.version,
+        verdict,
+        last.to_version if last else None,
+        serves.version,
+        judgement,
     )
 
 
@@ -210,6 +193,36 @@ def judgement_of(
         len(days),
         *(_day(days.min()), _day(days.max())),
     )
+
+
+def _acted_on(
+    judgement: Judgement,
+    challenger: ModelVersion,
+    incumbent: ModelVersion | None,
+    champions: Champions,
+) -> Verdict:
+    """Promote the challenger, or log that it was refused."""
+    if not judgement.failed:
+        before = champions.history(challenger.name).last
+        entry = champions.promote(
+            challenger.name,
+            challenger.version,
+            by=GATE,
+            reason=f"met every rule: {judgement.comparison}",
+            figures=judgement.figures(),
+        )
+        return "serves_already" if entry == before else "promoted"
+    if _is_champion(challenger, champions, incumbent):
+        return "serves_already"
+    names = ", ".join(rule.name.replace("_", " ") for rule in judgement.failed)
+    champions.keep(
+        challenger,
+        incumbent or challenger,
+        by=GATE,
+        reason=f"not met: {names}",
+        figures=judgement.figures(),
+    )
+    return "refused"
 
 
 def _no_person_passed_it_over(
