@@ -21,8 +21,9 @@ from made_up_sales import (
     write_marts,
 )
 
-from ml.champions import Champions
+from ml.champions import Champions, ChampionsError
 from ml.decision_log import GATE
+from ml.registry import RegistryError
 from ml.valuation import hyperparameters
 from ml.valuation.gate import Decision, decided
 from ml.valuation.gate_rules import (
@@ -33,8 +34,9 @@ from ml.valuation.gate_rules import (
     Answers,
     judged,
 )
-from ml.valuation.registration import lineage_of
+from ml.valuation.registration import lineage_of, served_names
 from ml.valuation.training import HELD_OUT, train
+from warehouse.errors import SlutprisError
 from warehouse.settings import Settings
 from warehouse.store import connect
 
@@ -536,13 +538,23 @@ def test_a_person_promotes_and_rolls_back_from_the_launchpad(
 def test_the_launchpad_says_what_is_wrong(
     champions: Champions, models: dict[str, Trained]
 ) -> None:
-    from dagster_assets.defs.gate import promote_model
+    from dagster_assets.defs.gate import Served, promote_model
 
     models["good"].register(champions)
-    said = {"name": "xgbost", "reason": "x", "by": "Ada"}
-    with pytest.raises(Exception, match="no model 'xgbost' is served; name one of"):
-        promote_model.execute_in_process({"ops": {"promote": {"config": said}}})
-    with pytest.raises(dg.DagsterInvalidConfigError, match="by"):
-        promote_model.execute_in_process(
-            {"ops": {"promote": {"config": {"name": "xgboost", "reason": "x"}}}}
-        )
+    said = {"name": "xgboost", "reason": "x", "by": "Ada"}
+
+    def launch(**changes: Any) -> None:
+        config = {k: v for k, v in (said | changes).items() if v is not None}
+        promote_model.execute_in_process({"ops": {"promote": {"config": config}}})
+
+    with pytest.raises(dg.DagsterInvalidConfigError, match="name not in enum type"):
+        launch(name="xgbost")
+    with pytest.raises(dg.DagsterInvalidConfigError, match=r'Missing.*"by"'):
+        launch(by=None)
+    with pytest.raises(ChampionsError, match="a reason"):
+        launch(reason=" ")
+    with pytest.raises(SlutprisError, match="nobody's name"):
+        launch(by="gate")
+    with pytest.raises(RegistryError, match="no version 9; it has 1"):
+        launch(version=9)
+    assert [each.value for each in Served] == served_names()
