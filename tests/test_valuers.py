@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from tiny_market import publish_market, register_model
 
+from ml.champions import Champions
 from ml.dashboards import valuers as module
 from ml.dashboards.valuers import Valuers
 from ml.valuation.request import ValuationRequest
@@ -91,6 +92,36 @@ def test_a_newer_model_is_served_once_it_is_ready(
     renew(shared)
     with shared.borrow() as borrowed:
         assert borrowed.valuer.value(HOME).model_version == 2
+
+
+def test_a_champion_that_is_older_is_served_and_so_is_the_next(
+    settings: Settings, shared: Valuers, tmp_path: Path
+) -> None:
+    champions = Champions.of(settings)
+    champions.promote("xgboost", 1, by="gate", reason="better")
+    register_model(settings, tmp_path / "two", mdape_pct=1.0)
+    renew(shared)
+    with shared.borrow() as borrowed:
+        assert borrowed.valuer.value(HOME).model_version == 1
+    champions.promote("xgboost", 2, by="gate", reason="better")
+    renew(shared)
+    with shared.borrow() as borrowed:
+        assert borrowed.valuer.value(HOME).model_version == 2
+
+
+def test_a_process_that_starts_with_a_damaged_champion_serves_the_one_before(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    register_model(settings, tmp_path / "two", mdape_pct=1.0)
+    champions = Champions.of(settings)
+    for version in (1, 2):
+        champions.promote("xgboost", version, by="gate", reason="better")
+    damaged = champions.registry.folder("xgboost", 2) / "model" / "model.json"
+    damaged.write_text("{}", encoding="utf-8")
+
+    with Valuers(settings).borrow() as borrowed:
+        assert borrowed.valuer.value(HOME).model_version == 1
+    assert "Serving xgboost version 1 instead" in caplog.text
 
 
 def test_the_old_is_closed_when_the_last_valuation_of_it_ends(
