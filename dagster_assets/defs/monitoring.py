@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from dagster_assets.defs.training import HEDONICS, xgboost_model
+from dagster_assets.defs.gate import champion_key
+from dagster_assets.defs.training import HEDONICS
 from dagster_assets.run_history import KEPT_RUNS, write_run_history
 from ml.valuation.drift import measure_drift
 from warehouse.settings import Settings
@@ -14,7 +15,7 @@ SHOWN_FEATURES = 3
 
 @dg.asset(
     key=["reports", "drift"],
-    deps=[HEDONICS, xgboost_model],
+    deps=[HEDONICS, champion_key("xgboost")],
     group_name="monitoring",
     kinds={"python", "xgboost"},
 )

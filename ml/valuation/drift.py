@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ml.folder_registry import FolderRegistry
+from ml.champions import Champions
 from ml.valuation.boosted_model import XGBoostModel
 from ml.valuation.described import read_described_sales
 from warehouse.json_files import write_json
@@ -52,7 +52,7 @@ and more would change no rank that matters."""
 def measure_drift(
     connection: duckdb.DuckDBPyConnection, settings: Settings
 ) -> dict[str, Any]:
-    """Write the report on the newest XGBoost model and the sales there are.
+    """Write the report on the XGBoost model that serves and the sales there are.
 
     Parameters
     ----------
@@ -71,13 +71,12 @@ def measure_drift(
     SlutprisError
         When no model is registered, or the marts are not built.
     """
-    registry = FolderRegistry(settings.registry_dir)
-    version = registry.get(XGBoostModel.name)
+    champions = Champions.of(settings)
     with TemporaryDirectory(prefix="slutpris-drift-") as scratch:
-        folder = registry.fetch(version.name, version.version, Path(scratch) / "model")
+        served, folder = champions.fetch_served(XGBoostModel.name, Path(scratch))
         model = XGBoostModel.load(folder)
     sales = read_described_sales(connection, settings)
-    report = drift_report(model, sales, model_title=f"xgboost {version.version}")
+    report = drift_report(model, sales, model_title=f"xgboost {served.version.version}")
     write_json(settings.reports_dir / REPORT, report)
     return report
 
