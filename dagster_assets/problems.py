@@ -115,7 +115,7 @@ def _failed_checks(told: Mapping[str, Any]) -> Iterator[Problem]:
             + (": what rests on it was not made." if check["is_blocking"] else "."),
             advice=said.partition(WORDED)[2].rpartition(" See ")[0].strip()
             if is_worded
-            else "Open the check in Dagster: it says which rows, and how many.",
+            else "Open the check in Dagster: it shows what it found.",
             error=said.partition(WORDED)[0].strip(),
             anchor=check["check"].replace("_", "-")
             if is_worded
