@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOKED_AT_RUNS = 100
+UNKEPT_S = 60
+"""Seconds after its end in which a run is told of, when that cannot be kept."""
 KEPT_MESSAGES = 100
 """Messages that wait for a channel that is down; the oldest are dropped."""
 OFF = (
@@ -63,9 +65,14 @@ class Told:
         known = content or {}
         return cls(**{key: known[key] for key in cls.__annotations__ if key in known})
 
-    def write(self, settings: Settings) -> None:
-        """Keep it, by one rename."""
-        write_json(settings.alerts_path, vars(self))
+    def write(self, settings: Settings) -> bool:
+        """Keep it, by one rename; tell whether that could be done."""
+        try:
+            write_json(settings.alerts_path, vars(self))
+        except OSError as error:
+            logger.warning("what was told cannot be kept (%s)", error.strerror)
+            return False
+        return True
 
 
 def look_and_tell(
@@ -83,7 +90,11 @@ def look_and_tell(
         return OFF
     told = Told.read(settings)
     teller = Teller(told, settings, [channel.name for channel in switched_on])
-    for record in _unseen_runs(instance, told, settings):
+    records = _unseen_runs(instance, told, settings)
+    if not told.write(settings):
+        # A full disk is told of too, though not at every look until there is room.
+        records = [record for record in records if _has_just_ended(record)]
+    for record in records:
         verdict = verdict_of(instance, record)
         teller.tell(verdict.problems, verdict.well, record)
         told.seen_runs = [*told.seen_runs, record.dagster_run.run_id][-LOOKED_AT_RUNS:]
@@ -227,6 +238,11 @@ def _unseen_runs(
         and (record.end_time or 0) > oldest
     ]
     return sorted(records, key=lambda record: record.end_time or 0)
+
+
+def _has_just_ended(record: RunRecord) -> bool:
+    passed_s = datetime.now(UTC).timestamp() - (record.end_time or 0)
+    return passed_s < UNKEPT_S
 
 
 def _paragraph(problem: Problem, settings: Settings) -> str:

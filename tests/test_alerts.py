@@ -174,6 +174,17 @@ def test_one_channel_that_is_down_keeps_nothing_from_the_other(
     assert "Subject: [Slutpris] The step models/tried failed" in post.mails[0]
 
 
+def test_what_cannot_be_kept_is_told_all_the_same(
+    instance: DagsterInstance, hook: Webhook
+) -> None:
+    # As on a full disk, the file cannot be put in its place.
+    Settings().alerts_path.mkdir(parents=True)
+
+    assert run(instance, "step").startswith("1 sent")
+
+    assert [message["kind"] for message in hook.posted] == ["problem"]
+
+
 def test_a_damaged_memory_is_begun_anew(
     instance: DagsterInstance, hook: Webhook, caplog: pytest.LogCaptureFixture
 ) -> None:
