@@ -3,6 +3,8 @@
 PYTHON ?= python3
 SERVE ?= 1
 PORT ?= 5006
+# Of the tests; a file's tests stay together, for they share what took long to make.
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -48,7 +50,7 @@ demo: $(READY)  ## serve the replica, crawl it, build, train, publish, then serv
 	@$(BIN)/python -m dagster_assets.demo --die-with-parent $(if $(SALES),--sales "$(SALES)") --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: $(READY)  ## the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	@# Apart: importing the Hopsworks client changes the logging of the whole process.
 	@$(BIN)/python -m pytest -m "hopsworks and not long"
 
