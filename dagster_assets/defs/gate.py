@@ -206,7 +206,9 @@ def _table(decision: Decision) -> dg.TableMetadataValue:
             {
                 "rule": rule.name.replace("_", " "),
                 "verdict": "met" if rule.passed else "NOT MET",
-                "figure": "" if rule.figure is None else f"{rule.figure:.3f}",
+                "figure": ""
+                if rule.figure is None
+                else f"{rule.figure:.3f}".rstrip("0").rstrip("."),
                 "limit": rule.limit,
                 "in_words": rule.words,
             }
