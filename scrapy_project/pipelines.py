@@ -87,7 +87,7 @@ class Landing:
     def __init__(self, store: CrawlStore) -> None:
         self.store = store
         self._run_id = store.run.run_id
-        self._behind = store.clock_is_behind()
+        self._behind = store.clock_is_behind
         if self._behind:
             logger.warning(
                 "the clock is %s behind what earlier crawls observed: it was ahead "

@@ -194,6 +194,27 @@ def test_what_is_seen_after_the_clock_was_set_back_comes_after_what_was_seen(
     assert seen_s[2] == seen_s[1]
 
 
+def test_window_that_landed_before_the_clock_was_set_back_is_read_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    store = CrawlStore(CrawlRun("ahead", "booli", SCOPE.site, {}), path)
+    Landing(store).land_window(SCOPE, line("open"), [page(card(1))])
+    store._connection.execute(
+        "update raw.crawl_windows set completed_at = completed_at + interval 1 day"
+    )
+    store.close("finished", {})
+
+    store = CrawlStore(CrawlRun("right", "booli", SCOPE.site, {}), path)
+    status = store.window_status(
+        SCOPE, MARCH.from_date, MARCH.to_date,
+        landed_since=store.unfinished_since("daily"), again=True,
+    )  # fmt: skip
+    store.close("finished", {})
+
+    assert status not in ("open", "complete")
+
+
 def test_sale_that_stands_on_two_pages_lands_once(landing: Landing) -> None:
     landing.land_window(SCOPE, line(), [page(card(), day=1), page(card(), day=2)])
     assert found(landing, "select count(*) from raw.sale_cards") == [(1,)]

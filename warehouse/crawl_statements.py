@@ -136,3 +136,19 @@ where site = $site and area_ids = $area_ids and object_type = $object_type
 order by status = 'split'
 limit 1
 """
+
+# The newest time that crawls of a site have written down.
+NEWEST_TIME = """
+with times as (
+    select greatest(started_at, finished_at) as written_at
+    from raw.crawl_runs where site = $site
+    union all
+    select completed_at from raw.crawl_windows where site = $site
+    union all
+    select observed_at
+    from raw.sale_cards
+    inner join raw.crawl_runs using (run_id)
+    where site = $site
+)
+select max(written_at) from times
+"""

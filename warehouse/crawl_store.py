@@ -21,6 +21,7 @@ from warehouse.crawl_statements import (
     INSERT_NEW_HOMES,
     INSERT_ONCE,
     LISTINGS_TO_READ,
+    NEWEST_TIME,
     REPLACE,
     UNFINISHED_SINCE,
     WINDOW_STATUS,
@@ -94,6 +95,11 @@ class CrawlStore:
     path
         The DuckDB file; the settings' warehouse when None.
 
+    Attributes
+    ----------
+    clock_is_behind
+        What to add to a time of now, so that it comes after what is known already.
+
     Raises
     ------
     WarehouseBusyError
@@ -105,9 +111,10 @@ class CrawlStore:
         self._connection = connect(path)
         # DuckDB would keep what it wrote in memory: a crawl would grow with its pages.
         self._connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        self._started_at = utc_now()
         self._schemas: dict[str, pa.Schema] = {}
         create_raw_tables(self._connection)
+        self.clock_is_behind = self._behind_what_is_known()
+        self._started_at = self._now()
         self._connection.execute(
             "insert into raw.crawl_runs by name select $run_id as run_id, "
             "$spider as spider, $site as site, $arguments as arguments, "
@@ -139,26 +146,21 @@ class CrawlStore:
         since = found[0][0] or self._started_at
         return max(since, self._started_at - timedelta(days=1))
 
-    def clock_is_behind(self) -> timedelta:
-        """How far our clock is behind what crawls of this site have observed.
+    def _now(self) -> datetime:
+        return utc_now() + self.clock_is_behind
+
+    def _behind_what_is_known(self) -> timedelta:
+        """How far our clock is behind what crawls of this site have written.
 
         Nothing, as a rule. After a clock that was ahead was set right, observations
-        would else come before those they follow, and a corrected price be taken for
-        the older one.
+        would else come before those they follow, a corrected price be taken for the
+        older one, and a window for one that has only just landed.
         """
-        found = self._connection.execute(
-            """
-            select max(observed_at)
-            from raw.sale_cards
-            inner join raw.crawl_runs using (run_id)
-            where site = $site
-            """,
-            {"site": self.run.site},
-        ).fetchall()
-        newest = found[0][0] or datetime.min
-        if newest <= self._started_at:
+        found = self._connection.execute(NEWEST_TIME, {"site": self.run.site})
+        newest, now = found.fetchall()[0][0] or datetime.min, utc_now()
+        if newest <= now:
             return timedelta()
-        return newest - self._started_at + timedelta(microseconds=1)
+        return newest - now + timedelta(microseconds=1)
 
     def previous_statistics(self, mode: str, limit: int = 5) -> list[dict[str, Any]]:
         """Read the statistics of the latest runs of this mode that finished."""
@@ -267,7 +269,7 @@ class CrawlStore:
             "area_ids": scope.area_ids,
             "object_type": scope.object_type,
             **window,
-            "completed_at": utc_now(),
+            "completed_at": self._now(),
             "run_id": self.run.run_id,
         }
         with self._unit():
@@ -328,7 +330,7 @@ class CrawlStore:
                 "finish_reason = $reason, statistics = $statistics "
                 "where run_id = $run_id",
                 {
-                    "finished_at": utc_now(),
+                    "finished_at": self._now(),
                     "reason": reason,
                     "statistics": json.dumps(dict(statistics), default=str),
                     "run_id": self.run.run_id,
