@@ -431,12 +431,14 @@ def damaged_model(lab: Lab) -> Iterator[Drill]:
             "damaged-model", f"one byte of version {serves} ({target}) flipped"
         )
         drill.check(ANSWERED, answers(settings, site))
-        drill.said = [Champions.of(settings).served(nights.SERVED).note or "(no note)"]
+        drill.said = [note_of(settings)]
         worker.environment = {}
         outcome = worker.run("all")
         drill.said += [*outcome.errors, *outcome.warnings, *outcome.alerts]
         drill.check(SAID, told_of_damage(outcome))
         drill.check(ANSWERED, answers(settings, site))
+        # What the check says to do: the version is no more, the one before it serves.
+        shutil.rmtree(settings.registry_dir / nights.SERVED / f"{serves}")
         last = worker.run("all")
         drill.check(REPAIRED, [*repaired(last), *still_damaged(settings, serves)])
         drill.check(LOST, worker.wrong())
@@ -465,9 +467,17 @@ def told_of_damage(outcome: nights.Outcome) -> list[str]:
     return [] if "not what was registered" in text or "intact" in text else [text[:300]]
 
 
+def note_of(settings: Settings) -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        served, _ = Champions.of(settings).fetch_served(nights.SERVED, Path(scratch))
+    return served.note or "(no note)"
+
+
 def still_damaged(settings: Settings, damaged: int) -> list[str]:
-    serves = nights.model_version(settings)
-    return [f"version {damaged} still serves"] if serves == damaged else []
+    with tempfile.TemporaryDirectory() as scratch:
+        served, _ = Champions.of(settings).fetch_served(nights.SERVED, Path(scratch))
+    is_damaged = served.version.version == damaged
+    return [f"version {damaged} still serves"] if is_damaged else []
 
 
 # A snapshot that goes while it is read
