@@ -29,19 +29,33 @@ def die_with_parent() -> None:
 
 
 def start(
-    arguments: Sequence[str], *, read_output: bool = False
+    arguments: Sequence[str], *, read_output: bool = False, read_errors: bool = False
 ) -> subprocess.Popen[str]:
     """Start ``python -m …`` in the project's folder; it dies with us.
 
-    Its output goes where ours goes, or is piped to be read.
+    Its output and errors go where ours go, or are piped to be read.
     """
     return subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=PROJECT_ROOT,
         text=True,
         stdout=subprocess.PIPE if read_output else None,
+        stderr=subprocess.PIPE if read_errors else None,
         preexec_fn=die_with_parent,
     )
+
+
+def last_error(process: subprocess.Popen[str]) -> str:
+    """Pass on what a process writes to its errors; gives what it said at last of why.
+
+    Our commands end with a line that begins with ``error:``; others with any line.
+    """
+    last = why = ""
+    for line in process.stderr or ():
+        sys.stderr.write(line)
+        last = line.strip() or last
+        why = line.removeprefix("error:").strip() if line.startswith("error:") else why
+    return why or last
 
 
 def dbt_that_dies_with_parent() -> None:

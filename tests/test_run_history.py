@@ -113,9 +113,9 @@ def test_an_unknown_error_shows_its_first_line_and_where_to_look(
 @pytest.mark.parametrize(
     ("kind", "message", "meaning"),
     [
-        ("Failure", "the crawl ended with exit code 4; its own", "robotkontroll"),
-        ("Failure", "the crawl ended with exit code 8; its own", "invändningar"),
-        ("Failure", "the crawl ended with exit code 3; its own", "öppen"),
+        ("Failure", "the crawl ended with exit code 4: it says why", "robotkontroll"),
+        ("Failure", "the crawl ended with exit code 8: it says why", "invändningar"),
+        ("Failure", "the crawl ended with exit code 3: it says why", "öppen"),
         ("IOException", "IO Error: Could not set lock on file", "öppen"),
         ("OSError", "[Errno 28] No space left on device", "full"),
         ("DagsterDbtCliRuntimeError", "The dbt CLI process", "dbt-test"),

@@ -122,10 +122,12 @@ def crawl(arguments: dict[str, str]) -> None:
         When it ended before its time; tried again where that may help.
     """
     given = [part for pair in arguments.items() for part in ("-a", "=".join(pair))]
-    exit_code = children.start(["scrapy", "crawl", "booli", *given]).wait()
+    process = children.start(["scrapy", "crawl", "booli", *given], read_errors=True)
+    why = children.last_error(process)
+    exit_code = process.wait()
     if exit_code:
         raise dg.Failure(
-            f"the crawl ended with exit code {exit_code}; its own last line says why. "
+            f"the crawl ended with exit code {exit_code}: {why or 'it said nothing'}. "
             "What had landed is kept, and the same command goes on from there.",
             allow_retries=exit_code in PASSING_EXIT_CODES,
         )
