@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from dagster_assets.findings import check_result
+from ml.champions import Champions
 from ml.folder_registry import FolderRegistry
 from ml.valuation.forward_log import DamagedLine
 from ml.valuation.kept_reports import Backtested
@@ -357,6 +358,33 @@ def test_a_changed_file_of_a_served_model_is_told(
     assert finding.is_grave
     assert "weights was changed" in finding.found
     assert not registry_is_intact(settings, "blend").passed
+
+
+def test_a_damaged_champion_does_not_keep_its_cure_from_the_gate(
+    settings: Settings, tmp_path: Path
+) -> None:
+    registry = FolderRegistry(settings.registry_dir)
+    for number in (1, 2, 3):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}" / "weights").write_text(f"{number}")
+        registry.register(
+            "xgboost",
+            tmp_path / f"{number}",
+            metrics={},
+            lineage={},
+            input_schema={},
+            input_example={},
+        )
+    champions = Champions.of(settings)
+    for number in (1, 2):
+        champions.promote("xgboost", number, by="Ada", reason="a test")
+    (registry.folder("xgboost", 2) / "model" / "weights").write_text("9")
+
+    finding = registry_is_intact(settings, "xgboost")
+
+    assert not finding.passed
+    assert not finding.is_grave
+    assert "weights was changed" in finding.found
 
 
 def feature(name: str, psi: float, importance_pct: float) -> dict[str, Any]:

@@ -119,28 +119,34 @@ def _bias_figures(month: SegmentHealth) -> dict[str, Any]:
 
 
 def registry_is_intact(settings: Settings, name: str) -> Finding:
-    """Prove that what serves, and the newest version, are as they were registered."""
+    """Prove that what serves, and the newest version, are as they were registered.
+
+    A damaged champion that another version stands in for is not grave: the newest one
+    may be the cure, and the gate has to judge it for that.
+    """
     registry = FolderRegistry(settings.registry_dir)
     numbers = registry.numbers(name)[-1:]
-    problems = []
+    notes, damage = [], []
     try:
-        served = Champions.of(settings).served(name)
+        served = Champions.of(settings).verified(name)
     except RegistryError as error:
-        problems.append(str(error))
+        damage.append(str(error))
     else:
-        problems += [served.note] if served.note else []
+        notes += [served.note] if served.note else []
         numbers = sorted({*numbers, served.version.version})
-    problems += _unverified(registry, name, numbers)
+    damage += _unverified(registry, name, numbers)
+    problems = notes + damage
     versions = " and ".join(map(str, numbers))
     return Finding(
         passed=not problems,
         found=named(problems)
         or f"{name}: every file of version {versions} has the digest it was given",
         expected="every served version as it was registered",
-        advice="remove the damaged version's folder and train again (materialize the "
-        "model in Dagster), or restore the folder from a backup; until then the "
-        "champion before it serves.",
+        advice="nothing where the newest version is whole: the gate judges it, and "
+        "the champion before serves meanwhile. Otherwise train again (materialize the "
+        "model in Dagster), or restore the version's folder from a backup.",
         figures={"versions": len(numbers), "problems": len(problems)},
+        is_grave=bool(damage),
     )
 
 
