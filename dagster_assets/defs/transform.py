@@ -97,12 +97,23 @@ class Translator(DagsterDbtTranslator):
 def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """Clean, flag, locate, impute and join: raw tables to contracted marts."""
     # Unit tests are of the code, not of tonight's rows; `dbt build` by hand runs them.
-    build = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context)
+    command = ["build", "--exclude-resource-type", "unit_test"]
+    build = dbt.cli(command, context=context, target_path=_empty_target())
     try:
         yield from build.stream().fetch_row_counts()
     finally:
         write_dbt_tests(build.target_path, Settings().reports_dir)
         _close(build.adapter)
+
+
+def _empty_target() -> Path:
+    """Give the folder of builds, without what the last one found.
+
+    It is one for all, so that dbt parses only what has changed since the last build.
+    """
+    target = dbt_project.target_path / "build"
+    (target / "run_results.json").unlink(missing_ok=True)
+    return target
 
 
 def _close(adapter: BaseAdapter | None) -> None:
