@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from simulated_clock import is_simulated, set_clock
 
 from ml.folder_registry import FolderRegistry
-from ml.valuation.request import ValuationRequest
+from ml.valuation.request import ValuationRequest, allowed_range
 from ml.valuation.valuation import PlainValue
 from ml.valuation.value import Valuer
 from warehouse.serving import current_snapshot_id, open_snapshot
@@ -286,13 +286,17 @@ def value_sales(settings: Settings, day: date, truth: list[dict]) -> list[Valued
 
 
 def _request(sale: Mapping[str, Any], day: date) -> ValuationRequest:
+    oldest, newest = allowed_range("construction_year")
+    year = sale["true_construction_year"]
+    # An owner of a house older than a request may say leaves its year out.
+    is_told = year is not None and oldest <= year <= newest
     return ValuationRequest.of(
         address=sale["true_address"],
         living_area_m2=sale["true_living_area_m2"],
         rooms=sale["rooms"],
         floor=sale["true_floor"],
         fee_sek_per_month=sale["true_fee_sek_per_month"],
-        construction_year=sale["true_construction_year"],
+        construction_year=year if is_told else None,
         date=day,
     )
 
