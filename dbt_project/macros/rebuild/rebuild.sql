@@ -71,7 +71,17 @@ what is summed in them are rebuilt whole. Duplicates look some days ahead of a s
             min(seen_until),
             {{ run_started_at_utc() }}
         ) as seen_until,
-        get_current_timestamp() at time zone 'UTC' as finished_at
+        (
+            select
+                greatest(
+                    get_current_timestamp() at time zone 'UTC',
+                    coalesce(
+                        max(finished_at) + interval 1 microsecond,
+                        timestamp '-infinity'
+                    )
+                )
+            from {{ rebuild_schema() }}.rebuilds
+        ) as finished_at
     from (
         select arg_max(seen_until, finished_at) as seen_until
         from {{ rebuild_schema() }}.rebuilds
@@ -81,9 +91,15 @@ what is summed in them are rebuilt whole. Duplicates look some days ahead of a s
     {%- endif -%}
 {%- endmacro %}
 
-{# When this run of dbt began: one number for all that it writes. #}
+{#
+When this run of dbt began: one number for all that it writes. After all that was seen
+before, also where the clock has been set back since.
+#}
 {% macro run_started_at_utc() -%}
-    timestamp '{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") if execute }}'
+    (
+        select this_run.started_at
+        from {{ rebuild_schema() }}.this_run
+    )
 {%- endmacro %}
 
 {% macro create_rebuilds() -%}
@@ -93,7 +109,16 @@ what is summed in them are rebuilt whole. Duplicates look some days ahead of a s
         code_sha256 varchar not null,
         seen_until timestamp not null,
         finished_at timestamp not null
-    )
+    );
+    create or replace table {{ rebuild_schema() }}.this_run as
+    select
+        greatest(
+            timestamp '{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}',
+            coalesce(
+                max(seen_until) + interval 1 microsecond, timestamp '-infinity'
+            )
+        ) as started_at
+    from {{ rebuild_schema() }}.rebuilds
 {%- endmacro %}
 
 {% macro rebuild_schema() -%}
