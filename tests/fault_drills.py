@@ -437,8 +437,6 @@ def damaged_model(lab: Lab) -> Iterator[Drill]:
         drill.said += [*outcome.errors, *outcome.warnings, *outcome.alerts]
         drill.check(SAID, told_of_damage(outcome))
         drill.check(ANSWERED, answers(settings, site))
-        # What the check says to do: the version is no more, the one before it serves.
-        shutil.rmtree(settings.registry_dir / nights.SERVED / f"{serves}")
         last = worker.run("all")
         drill.check(REPAIRED, [*repaired(last), *still_damaged(settings, serves)])
         drill.check(LOST, worker.wrong())
