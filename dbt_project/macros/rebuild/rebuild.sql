@@ -96,10 +96,14 @@ When this run of dbt began: one number for all that it writes. After all that wa
 before, also where the clock has been set back since.
 #}
 {% macro run_started_at_utc() -%}
-    (
-        select this_run.started_at
-        from {{ rebuild_schema() }}.this_run
-    )
+    {%- if execute -%}
+        (
+            select this_run.started_at
+            from {{ rebuild_schema() }}.this_run
+        )
+    {%- else -%}
+        timestamp '-infinity'
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro create_rebuilds() -%}
