@@ -19,6 +19,9 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ml.valuation.valuation import Valuation
+    from ml.valuation.value import Valuer
+
 READY_S = 60
 HOME = ValuationRequest.of(address="Sveavägen 11", living_area_m2=50, date="2024-06-15")
 
@@ -153,6 +156,29 @@ def test_before_a_third_the_oldest_is_asked_back(
         assert borrowed.valuer.snapshot.snapshot_id == newest
     with pytest.raises(SlutprisError):
         oldest.valuer.value(HOME)
+
+
+def test_a_value_under_way_when_asked_back_is_made_anew_by_the_newest(
+    settings: Settings, shared: Valuers
+) -> None:
+    used: list[str] = []
+    asked_back = threading.Event()
+
+    def value_slowly(valuer: Valuer) -> Valuation:
+        used.append(valuer.snapshot.snapshot_id)
+        if len(used) == 1:
+            publish_again(settings, 1_000)
+            renew(shared)
+            publish_again(settings, 1_000)
+            shared.borrow().close()
+            assert asked_back.wait(READY_S)
+        return valuer.value(HOME)
+
+    borrowed, valuation = shared.lend_for(value_slowly, asked_back.set)
+    with borrowed:
+        assert valuation.snapshot_id == used[-1] != used[0]
+        assert borrowed.valuer.snapshot.snapshot_id == used[-1]
+    shared.wait_until_ready(READY_S)
 
 
 def test_who_does_not_give_back_in_time_is_not_waited_for(

@@ -15,6 +15,7 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 import param
+from panel.util import edit_readonly
 
 from ml.dashboards import access, theme
 from ml.dashboards.printing import print_sheet
@@ -121,7 +122,7 @@ def page(
     """
     title = NAVIGATION[name].to(language)
     shown = list(main) if access.is_allowed() else [_not_here(language)]
-    return pmui.Page(
+    made = pmui.Page(
         title="Slutpris",
         meta=pmui.template.base.Meta(title=f"{title} · Slutpris"),
         main=[*shown, print_sheet(language), spoken_frame(language)],
@@ -130,7 +131,21 @@ def page(
         theme_config=theme.THEME_CONFIG,
         sx=theme.PAGE_SX,
         site_url=f"./valuation?lang={language}",
+        busy_indicator=None,
     )
+    _leave_busyness(made)
+    return made
+
+
+def _leave_busyness(made: pmui.Page) -> None:
+    """Let go of Panel's indicator of work, which tells of all visitors' at once.
+
+    Each step of anybody's work would be told to every open page, and each telling walks
+    the whole page: twenty visitors kept the server busy with little else. What a
+    visitor waits for says so in its own place.
+    """
+    with edit_readonly(made):
+        made.busy = False
 
 
 def _not_here(language: Language) -> pn.viewable.Viewable:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import duckdb
 import panel as pn
 import panel_material_ui as pmui
 import param
@@ -37,7 +36,7 @@ from ml.dashboards.printing import NOT_PRINTED, PRINT_WIDTH
 from ml.dashboards.shared_link import copy_link, read_link, write_link
 from ml.dashboards.store import NOT_FOUND, Asked, problem_texts, shortened
 from ml.dashboards.valuation_form import ValuationForm
-from ml.dashboards.valuers import registered_models, valuers
+from ml.dashboards.valuers import CANNOT, Borrowed, registered_models, valuers
 from ml.dashboards.what_if import what_if_section
 from ml.dashboards.why import why_section
 from ml.serving_models import ServingRegistry
@@ -57,9 +56,6 @@ if TYPE_CHECKING:
     from ml.dashboards.valuers import Borrowed
     from ml.valuation.valuation import Valuation
     from ml.valuation.value import Valuer
-
-CANNOT = (SlutprisError, duckdb.Error, OSError)
-"""What may go wrong in the middle of a session: files that were removed or damaged."""
 
 VALUE_TAB = Words("Värdera en bostad", "Value a home")
 FILE_TAB = Words("Värdera en fil", "Value a file")
@@ -137,8 +133,9 @@ class ValuationPage(pn.viewable.Viewer):
         self._introduction = pmui.Column(
             _introduction(facts, language), sizing_mode="stretch_width", margin=0
         )
-        self._answer = pmui.Column(sizing_mode="stretch_width", margin=0)
-        self._sections = pmui.Column(sizing_mode="stretch_width", margin=0)
+        # Panel's own column: Material's walks all it holds whenever that changes
+        self._answer = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._sections = pn.Column(sizing_mode="stretch_width", margin=0)
         self._coming = _coming(language)
         self._top = ResultTop(height=0, margin=0)
 
@@ -216,12 +213,9 @@ class ValuationPage(pn.viewable.Viewer):
 
     def _valued(self, asked: Asked) -> tuple[Borrowed, Valuation]:
         """Value the home by what is borrowed for all that is shown of it."""
-        borrowed = self._valuers.borrow(self._recalled)
-        try:
-            return borrowed, borrowed.valuer.value(asked.request)
-        except CANNOT:
-            borrowed.close()
-            raise
+        return self._valuers.lend_for(
+            lambda valuer: valuer.value(asked.request), self._recalled
+        )
 
     def _show_refusal(self, error: Exception) -> None:
         language = self._language
@@ -260,14 +254,20 @@ class ValuationPage(pn.viewable.Viewer):
         if pn.state.location is not None:
             fields = self.form.form.link_fields()
             pn.state.location.search = write_link(fields, language)
-        await self._fill_models(turn, borrowed.valuer, asked, answers, models)
-        await self._fill_listed(turn, borrowed.valuer, asked, valuation, listed)
+        await self._fill_models(turn, borrowed, asked, answers, models)
+        await self._fill_listed(turn, borrowed, asked, valuation, listed)
         await self._fill_sections(turn, borrowed, valuation)
+        if borrowed.is_recalled and turn == self._turn:
+            self._let_go()
+
+    def _is_over(self, turn: int, borrowed: Borrowed) -> bool:
+        """Tell whether more of an answer is in vain: asked anew, or recalled."""
+        return turn != self._turn or borrowed.is_recalled
 
     async def _fill_models(
         self,
         turn: int,
-        valuer: Valuer,
+        borrowed: Borrowed,
         asked: Asked,
         answers: list[ModelAnswer],
         pane: pn.pane.HTML,
@@ -275,11 +275,11 @@ class ValuationPage(pn.viewable.Viewer):
         """Ask the other models, and show each as it answers."""
         shown = asked.request.model
         for position, each in enumerate(answers):
-            if each.name == shown or turn != self._turn:
+            if each.name == shown or self._is_over(turn, borrowed):
                 continue
             request = asked.request.model_copy(update={"model": each.name})
             try:
-                other = await in_turn(partial(valuer.value, request))
+                other = await in_turn(partial(borrowed.valuer.value, request))
                 answers[position] = replace(each, valuation=other)
             except CANNOT as error:
                 answers[position] = replace(each, problem=str(error))
@@ -288,19 +288,21 @@ class ValuationPage(pn.viewable.Viewer):
     async def _fill_listed(
         self,
         turn: int,
-        valuer: Valuer,
+        borrowed: Borrowed,
         asked: Asked,
         before: Valuation,
         pane: pn.pane.HTML,
     ) -> None:
         """Show the value once listed beside the one before, where a price is given."""
         listed = asked.listed
-        if listed is None or listed.list_price_sek is None or turn != self._turn:
+        if listed is None or listed.list_price_sek is None:
+            return
+        if self._is_over(turn, borrowed):
             return
         price_sek, language = listed.list_price_sek, self._language
         pane.object = listed_html(before, None, price_sek, language)
         try:
-            value = await in_turn(partial(valuer.value, listed))
+            value = await in_turn(partial(borrowed.valuer.value, listed))
         except CANNOT as error:
             model = registered_name(listed.model, "listed")
             is_there = model in ServingRegistry(self._settings).names()
@@ -327,7 +329,7 @@ class ValuationPage(pn.viewable.Viewer):
                 made = await in_turn(work)
             except CANNOT as error:
                 made = shell.notice(str(error))
-            if made is None or turn != self._turn:
+            if made is None or self._is_over(turn, borrowed):
                 return
             self._sections.append(made)
         source = source_html(valuation, borrowed.city, self._language)
@@ -341,8 +343,10 @@ class ValuationPage(pn.viewable.Viewer):
         valuation: Valuation,
         borrowed: Borrowed,
     ) -> Viewable | None:
-        """Make a section; nothing when another value was asked for while it waited."""
-        return make(valuation, borrowed.valuer) if turn == self._turn else None
+        """Make a section; nothing when it came to be in vain while it waited."""
+        if self._is_over(turn, borrowed):
+            return None
+        return make(valuation, borrowed.valuer)
 
     def _say_whether_new(self) -> None:
         problem = self._valuers.problem
@@ -362,7 +366,9 @@ class ValuationPage(pn.viewable.Viewer):
             self._document.add_next_tick_callback(self._let_go)
 
     def _let_go(self) -> None:
-        self._turn += 1
+        """Take away what rests on a recalled valuer; a value under way comes yet."""
+        if self._borrowed is None or not self._borrowed.is_recalled:
+            return
         self._coming.visible = False
         self._sections.objects = [shell.notice(NEWER.to(self._language))]
         self._keep(None)

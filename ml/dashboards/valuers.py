@@ -17,7 +17,9 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Self, TypeVar, get_args
+
+import duckdb
 
 from ml.dashboards.city import City, read_city
 from ml.serving_models import ServingRegistry, keep_models_fresh
@@ -45,7 +47,11 @@ RECALL_S = 30.0
 """Time that those who are asked to give a valuer back have for it."""
 RETRIED_AFTER_S = 60.0
 
+CANNOT = (SlutprisError, duckdb.Error, OSError)
+"""What may go wrong in the middle of a session: files that were removed or damaged."""
+
 Key = tuple[str, ...]
+Found = TypeVar("Found")
 
 
 @dataclass(eq=False)
@@ -62,7 +68,8 @@ class _Generation:
 class Borrowed:
     """A valuer, for one valuation and what is shown of it; close it when done.
 
-    ``city`` and ``suggestions`` are of the same snapshot.
+    ``city`` and ``suggestions`` are of the same snapshot. ``is_recalled`` once it must
+    be given back soon: what is made of it then is made anew of a newer one.
     """
 
     def __init__(
@@ -74,13 +81,20 @@ class Borrowed:
         self.valuer = generation.valuer
         self.city = generation.city
         self.suggestions = generation.suggestions
-        self.recalled = recalled
+        self.is_recalled = False
+        self._recalled = recalled
         self._generation: _Generation | None = generation
         self._give_back = give_back
 
     def close(self) -> None:
         """Give the valuer back; a second time does nothing."""
         self._give_back(self)
+
+    def recall(self) -> None:
+        """Ask for it back."""
+        self.is_recalled = True
+        if self._recalled is not None:
+            self._recalled()
 
     def left(self) -> _Generation | None:
         """Leave what was borrowed; give it the first time only."""
@@ -143,6 +157,31 @@ class Valuers:
             borrowed = Borrowed(self._current, self._give_back, recalled)
             self._current.borrowed.add(borrowed)
             return borrowed
+
+    def lend_for(
+        self,
+        work: Callable[[Valuer], Found],
+        recalled: Callable[[], None] | None = None,
+    ) -> tuple[Borrowed, Found]:
+        """Lend the newest valuer with what is found by it.
+
+        What it was asked back from meanwhile is found anew by a newer one: whoever
+        asked gets an answer. Raises what ``work`` raises, and what ``borrow`` does.
+        """
+        while True:
+            borrowed = self.borrow(recalled)
+            is_lent = False
+            try:
+                found = work(borrowed.valuer)
+                is_lent = not borrowed.is_recalled
+            except CANNOT:
+                if not borrowed.is_recalled:
+                    raise
+            finally:
+                if not is_lent:
+                    borrowed.close()
+            if is_lent:
+                return borrowed, found
 
     def wait_until_ready(self, timeout_s: float) -> None:
         """Wait for what is being made ready, if anything is."""
@@ -216,8 +255,7 @@ class Valuers:
             previous = self._previous
             held = list(previous.borrowed) if previous else []
         for borrowed in held:
-            if borrowed.recalled is not None:
-                borrowed.recalled()
+            borrowed.recall()
         with self._returned:
             self._returned.wait_for(
                 lambda: previous is None or not previous.borrowed, RECALL_S
