@@ -55,6 +55,8 @@ NICELY = ("nice", "-n", "10")
 EVERYTHING = ("launch", "--assets", "*")
 ANSWER = re.compile(r'data-value="(\d+)" data-made-of="([^"]+)"')
 """Beside each model on the page: its value, and snapshot, model and version."""
+SHOWN = re.compile(r'"attr": "results", "new": (\d+)')
+"""How many answers were shown: what comes yet of a former one is not the next."""
 FAILURE = re.compile(r"Traceback|Internal Server Error|class=\"error\"")
 SETTLING_SHARE = 0.3
 """Of the time, at the beginning, in which memory may grow as it likes."""
@@ -158,7 +160,7 @@ async def visit(
     try:
         button = session.data_labelled("Värdera")
         for presses in itertools.count(1):
-            if not await _answered(session, home, started, record):
+            if not await _answered(session, home, started, presses, record):
                 return
             # The sections below come after the value; then the owner looks again.
             await session.settle()
@@ -172,10 +174,14 @@ async def visit(
 
 
 async def _answered(
-    session: PageSession, home: dict[str, str], started: float, record: Record
+    session: PageSession,
+    home: dict[str, str],
+    started: float,
+    number: int,
+    record: Record,
 ) -> bool:
     """Wait for a click's answer; a visitor who gets none in time gives up."""
-    shown = asyncio.wait_for(_text(session, record), ANSWER_WITHIN_S)
+    shown = asyncio.wait_for(_text(session, number, record), ANSWER_WITHIN_S)
     try:
         value, made_of = await shown
     except TimeoutError:
@@ -186,9 +192,10 @@ async def _answered(
     return True
 
 
-async def _text(session: PageSession, record: Record) -> tuple[int, str]:
-    """Wait for an answer; a traceback on the way is an error."""
-    while True:
+async def _text(session: PageSession, number: int, record: Record) -> tuple[int, str]:
+    """Wait for the answer of that number; a traceback on the way is an error."""
+    answer, shown = None, 0
+    while answer is None or shown < number:
         kind, content = await session.receive()
         text = html.unescape(
             json.dumps(content, ensure_ascii=False).replace('\\"', '"')
@@ -196,7 +203,10 @@ async def _text(session: PageSession, record: Record) -> tuple[int, str]:
         if kind == "ERROR" or FAILURE.search(text):
             record.errors.append(text[:300])
         if found := ANSWER.search(text):
-            return int(found[1]), found[2]
+            answer = int(found[1]), found[2]
+        if counted := SHOWN.search(text):
+            shown = int(counted[1])
+    return answer
 
 
 async def visits(
