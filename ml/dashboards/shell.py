@@ -53,6 +53,9 @@ nav a:hover { background: rgb(128 128 128 / 0.18); }
 nav a[aria-current] { background: rgb(128 128 128 / 0.22); }
 nav a:focus-visible { outline: 2px solid currentColor; }
 @media (max-width: 480px) { nav { margin-left: 4px; } nav a { padding: 6px 8px; } }
+@media (max-width: 400px) {
+  nav { margin-left: 0; gap: 0; font-size: 14px; } nav a { padding: 6px; }
+}
 """
 NOTHING_YET = Words("Här finns inget att visa ännu", "There is nothing to show yet")
 WHAT_TO_RUN = Words(

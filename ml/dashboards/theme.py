@@ -58,7 +58,10 @@ def _mode(
             "MuiOutlinedInput": {"styleOverrides": {"root": FIELD}},
             "MuiPickersOutlinedInput": {"styleOverrides": {"root": FIELD}},
             "MuiPickersTextField": {"styleOverrides": {"root": {"width": "100%"}}},
-            # the library's own grey is too faint on the page's background
+            # the library's own greys are too faint on the page's background
+            "MuiInputAdornment": {
+                "styleOverrides": {"root": {"& .MuiIconButton-root": {"color": muted}}}
+            },
             "MuiToggleButton": {"styleOverrides": {"root": {"color": muted}}},
         },
     }
