@@ -142,7 +142,7 @@ def test_a_damaged_log_is_named_and_the_models_stand(spoilt: Settings) -> None:
     (spoilt.reports_dir / "scored_valuations.parquet").write_bytes(b"PAR1")
     html = shown(model_health_section(spoilt, "en"))
     assert "scored_valuations.parquet" in html
-    assert "Champion" in html
+    assert "The best model and its challengers" in html
 
 
 def test_a_report_of_other_models_says_which_are_not_tested(

@@ -83,8 +83,13 @@ def signed_percent(value: float | None, language: Language, decimals: int = 1) -
 
 def round_million_sek(value: float, language: Language) -> str:
     """Write an amount in millions, without decimals where it has none: ``10 mkr``."""
-    text = theme.million_sek(value, language)
-    return text.replace(",0", "").replace(".0", "")
+    return f"{round_millions(value, language)}{theme.NBSP}{theme.MILLION_SEK[language]}"
+
+
+def round_millions(value: float, language: Language) -> str:
+    """Write an amount in millions alone, for an axis that names the unit: ``10``."""
+    text = theme.number(value / 1_000_000, 1, language)
+    return text.removesuffix(",0").removesuffix(".0")
 
 
 def interval_text(estimate: Estimate, language: Language) -> str:

@@ -57,18 +57,20 @@ if TYPE_CHECKING:
     from ml.valuation.health import DistrictPlace, Figures, Standing
     from warehouse.settings import Settings
 
-STANDING_TITLE = Words("Bästa modellen och dess utmanare", "Champion and challengers")
+STANDING_TITLE = Words(
+    "Bästa modellen och dess utmanare", "The best model and its challengers"
+)
 DEFINITION = Words(
     "Bäst är den registrerade modell som har lägst medelfel (MAPE) i den senaste "
     "prövningen månad för månad och som svarat på minst 95 % av de försäljningar den "
     "flitigaste svarade på.",
-    "The champion is the registered model with the lowest mean error (MAPE) in the "
-    "latest backtest month by month, among those that answered at least 95% of the "
-    "sales that the most answering one did.",
+    "The best is the registered model with the lowest mean error (MAPE) in the latest "
+    "backtest month by month, among those that answered at least 95% of the sales that "
+    "the most answering one did.",
 )
 NO_CHAMPION = Words(
     "Ingen registrerad modell finns i prövningen, så ingen kan kallas bäst.",
-    "No registered model is in the backtest, so none can be called the champion.",
+    "No registered model is in the backtest, so none can be called the best.",
 )
 UNTESTED = Words(
     "Prövningen gäller en annan uppsättning modeller: {names} är registrerade men inte "
@@ -86,7 +88,7 @@ REGISTRY_DAMAGED = Words(
     "The registry of models could not be read: {reason}",
 )
 ROLES = {
-    "champion": Words("Bäst", "Champion"),
+    "champion": Words("Bäst", "Best"),
     "challenger": Words("Utmanare", "Challenger"),
     "mark": Words("Jämförelse", "Benchmark"),
 }

@@ -20,6 +20,8 @@ FONT = '"Inter", "Segoe UI", -apple-system, Roboto, "Helvetica Neue", Arial, san
 
 FIELD = {"minHeight": "46px"}
 
+MILLION_SEK: dict[Language, str] = {"sv": "mkr", "en": "MSEK"}
+
 MONTHS: dict[Language, tuple[str, ...]] = {
     "sv": (
         *("jan", "feb", "mars", "apr", "maj", "juni"),
@@ -276,8 +278,8 @@ def signed_sek(value: float, nearest: int = 1) -> str:
 
 def million_sek(value: float, language: Language = "sv") -> str:
     """Write an amount in millions: ``3,3 mkr``."""
-    unit = "mkr" if language == "sv" else "MSEK"
-    return f"{number(value / 1_000_000, 1, language)}{NBSP}{unit}"
+    millions = number(value / 1_000_000, 1, language)
+    return f"{millions}{NBSP}{MILLION_SEK[language]}"
 
 
 def percent(value: float, decimals: int = 1, language: Language = "sv") -> str:

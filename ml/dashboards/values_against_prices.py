@@ -27,7 +27,7 @@ from ml.dashboards.charts import (
 from ml.dashboards.health_words import (
     day,
     model_name,
-    round_million_sek,
+    round_millions,
     signed_percent,
     source_of,
 )
@@ -127,6 +127,8 @@ class ValuesAgainstPrices(pn.viewable.Viewer):
 
     def _picture(self, rows: pd.DataFrame, months: int) -> pn.viewable.Viewable:
         language = self._language
+        across, up = VALUE_ACROSS.to(language), PRICE_UP.to(language)
+        unit = theme.MILLION_SEK[language]
         return shell.chart_card(
             PICTURE_TITLE.to(language),
             against(
@@ -134,8 +136,8 @@ class ValuesAgainstPrices(pn.viewable.Viewer):
                 rows["sold_price_sek"].tolist(),
                 [_dot_label(row, language) for row in rows.to_dict("records")],
                 title=PICTURE_TITLE.to(language),
-                names=(VALUE_ACROSS.to(language), PRICE_UP.to(language)),
-                write=partial(round_million_sek, language=language),
+                names=(f"{across}, {unit}", f"{up}, {unit}"),
+                write=partial(round_millions, language=language),
             ),
             language=language,
             lede=PICTURE_LEDE.to(language).format(
