@@ -136,9 +136,17 @@ class Champions:
         return self._fetch_first(name, older[::-1], folder) if older else None
 
     def incumbent(self, name: str, challenger: int) -> ModelVersion | None:
-        """Give the record of what a challenger has to beat; None for nothing."""
+        """Give what a challenger has to beat, and what serves if it does not.
+
+        None where nothing served before.
+
+        Raises
+        ------
+        RegistryError
+            When something served before, and none of it is what was registered.
+        """
         if self.history(name).last is not None:
-            return self.served(name).version
+            return self.verified(name).version
         older = [n for n in self.registry.numbers(name) if n < challenger]
         return self.registry.get(name, older[-1]) if older else None
 

@@ -420,6 +420,19 @@ def test_a_damaged_champion_is_no_rival(
     assert "version 1 is not what was registered" in rules["beats_champion"].words
 
 
+def test_where_the_champion_is_damaged_the_one_before_goes_on(
+    judge: Callable[[str], Decision], champions: Champions
+) -> None:
+    judge("weak")
+    judge("good")
+    folder = champions.registry.folder("xgboost", 2)
+    (folder / "model" / "model.json").write_text("{}", encoding="utf-8")
+    shuffled = judge("shuffled")
+    assert (shuffled.verdict, shuffled.serves) == ("refused", 1)
+    assert "version 3 was refused; version 1 goes on serving" in shuffled.sentence
+    assert champions.verified("xgboost").version.version == 1
+
+
 def test_judging_again_decides_the_same_and_logs_nothing(
     judge: Callable[[str], Decision],
     champions: Champions,
