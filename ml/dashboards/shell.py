@@ -39,6 +39,8 @@ DOWNLOAD = Words("Ladda ner som CSV", "Download as CSV")
 SOURCE = Words("Källa", "Source")
 SHOWN_ROWS = 60
 """Rows of a chart's table on the page; the file has them all."""
+SENTENCE = 40
+"""A longer text in a table needs room, on a phone too: the table scrolls aside."""
 LONGEST_CELL = 200
 """Characters of a text in a table; nobody reads a longer one there."""
 
@@ -54,7 +56,7 @@ nav a[aria-current] { background: rgb(128 128 128 / 0.22); }
 nav a:focus-visible { outline: 2px solid currentColor; }
 @media (max-width: 480px) { nav { margin-left: 4px; } nav a { padding: 6px 8px; } }
 @media (max-width: 400px) {
-  nav { margin-left: 0; gap: 0; font-size: 14px; } nav a { padding: 6px; }
+  nav { margin-left: 4px; gap: 0; font-size: 14px; } nav a { padding: 6px; }
 }
 """
 NOTHING_YET = Words("Här finns inget att visa ännu", "There is nothing to show yet")
@@ -268,7 +270,7 @@ def table_html(
     Decimals are written as the language does; whole numbers, such as years, as they
     stand.
     """
-    aligned = [' class="right number"' if name in right else "" for name in frame]
+    aligned = [_look(frame[name], is_number=name in right) for name in frame]
     heads = "".join(
         f'<th scope="col"{look}>{escape(str(name))}</th>'
         for name, look in zip(frame, aligned, strict=True)
@@ -313,6 +315,14 @@ def nothing_yet(reason: str, language: Language = "sv") -> pn.pane.HTML:
         f'<p class="muted small" style="margin-top: 16px">{escape(reason)}</p>'
         "</section>"
     )
+
+
+def _look(column: pd.Series, *, is_number: bool) -> str:
+    """Give the class of a column's cells: of sentences, none is a word wide."""
+    if is_number:
+        return ' class="right number"'
+    longest = column.astype(str).str.len().max()
+    return ' class="sentence"' if longest > SENTENCE else ""
 
 
 def _cells(row: Sequence[object], aligned: Sequence[str], language: Language) -> str:

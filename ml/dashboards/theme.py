@@ -58,7 +58,10 @@ def _mode(
         "shape": {"borderRadius": 10},
         "components": {
             "MuiOutlinedInput": {"styleOverrides": {"root": FIELD}},
-            "MuiPickersOutlinedInput": {"styleOverrides": {"root": FIELD}},
+            # a date must fit beside the calendar on the narrowest phone
+            "MuiPickersOutlinedInput": {
+                "styleOverrides": {"root": FIELD | {"paddingRight": "4px"}}
+            },
             "MuiPickersTextField": {"styleOverrides": {"root": {"width": "100%"}}},
             # the library's own greys are too faint on the page's background
             "MuiInputAdornment": {
@@ -215,6 +218,7 @@ td + td, th + th { padding-left: 16px; }
 .scroll { overflow-x: auto; }
 .figures { width: 100%; border-collapse: collapse; }
 .figures th { white-space: nowrap; }
+.figures .sentence { min-width: 34ch; }
 .facts { display: flex; flex-wrap: wrap; gap: 10px 40px; margin-top: 16px; }
 .facts div { min-width: 110px; }
 .facts b { display: block; font-size: 24px; font-weight: 650; letter-spacing: -0.02em; }
