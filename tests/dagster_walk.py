@@ -161,6 +161,19 @@ class Walk:
         self._picture(name)
         return self.page.locator("body").inner_text()
 
+    def launch(self, job: str, config: str) -> str:
+        """Launch a job from its Launchpad with a configuration; gives the run's id."""
+        self.page.goto(f"{self.url}/jobs")
+        self.page.get_by_text(job, exact=True).first.click()
+        self.page.get_by_text("Launchpad", exact=True).first.click()
+        self.page.locator(".CodeMirror").first.click()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(config)
+        self.page.get_by_text("No errors").wait_for()
+        self.page.get_by_role("button", name="Launch run").click()
+        self.page.wait_for_url("**/runs/*")
+        return self.page.url.split("/runs/")[1].split("?")[0]
+
     def steps_not_executed(self) -> int:
         """Count the steps that the run on the page never came to."""
         found = re.search(

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.long
 
+PROMOTE = """\
+ops:
+  promote:
+    config:
+      name: xgboost
+      version: 1
+      reason: To see that a person can.
+      by: Ada Lovelace
+"""
+
 
 @pytest.fixture(scope="module")
 def dagster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDagster]:
@@ -75,3 +85,9 @@ def test_mended_file_lets_the_next_run_through(
     write_sales(tmp_path / "mended.csv", is_spoilt=False)
     land(tmp_path / "mended.csv", dagster.environment)
     assert walk.watch(walk.materialize_all(), "dagster-mended") == "Success"
+
+
+def test_a_person_overrules_the_gate_from_the_launchpad(walk: Walk) -> None:
+    run_id = walk.launch("promote_model", PROMOTE)
+    assert walk.watch(run_id, "dagster-promoted") == "Success"
+    assert "xgboost version 1 serves" in walk.page.locator("body").inner_text()
