@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REPORT = "runs.json"
 KEPT_RUNS = 30
 SAYS_NOTHING = "This run has been marked as failed from outside"
+DBT_SAID = "Errors parsed from dbt logs:"
 LONGEST_MESSAGE = 400
 """Characters of an error's first line; the whole of it stands in Dagster."""
 
@@ -73,7 +74,7 @@ def _failed_step(event: DagsterEvent) -> dict[str, Any]:
     return {
         "step": (event.step_key or "").replace("__", "/"),
         "kind": raised.cls_name if raised else None,
-        "message": _first_line(raised.message if raised else event.message),
+        "message": _told(raised.message if raised else event.message),
     }
 
 
@@ -102,6 +103,12 @@ def _run_failure(events: list[DagsterEvent]) -> str | None:
     # Who noticed that the process was gone says so in the event before.
     before = [e for e in events[: events.index(failures[-1])] if e.is_engine_event]
     return _first_line(before[-1].message) if before else said
+
+
+def _told(text: str | None) -> str:
+    """Give an error's first line; of dbt's, which names its command, what dbt said."""
+    _, _, said = (text or "").partition(DBT_SAID)
+    return " ".join(said.split())[:LONGEST_MESSAGE] or _first_line(text)
 
 
 def _first_line(text: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from dagster_assets.dbt_tests import write_dbt_tests
 from dagster_assets.run_history import write_run_history
@@ -85,6 +86,23 @@ def test_a_failed_step_keeps_the_kind_and_first_line_of_its_error(
     assert runs[3]["failed_steps"] == []
 
 
+def test_of_a_failed_build_what_dbt_said_is_kept(tmp_path: Path) -> None:
+    @dg.asset
+    def built() -> None:
+        raise DagsterDbtCliRuntimeError(
+            "The dbt CLI process with command\n\n`dbt build`\n\nfailed with exit code "
+            "`1`.\n\nErrors parsed from dbt logs:\n\nDatabase Error in model sales\n"
+            "  No space left on device"
+        )
+
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        dg.materialize([built], instance=instance, raise_on_error=False)
+        write_run_history(instance, tmp_path)
+    (run,) = json.loads((tmp_path / "runs.json").read_text())["runs"]
+    (step,) = run["failed_steps"]
+    assert step["message"] == "Database Error in model sales No space left on device"
+
+
 def test_a_check_that_did_not_pass_is_told(runs: list[dict[str, Any]]) -> None:
     assert check_sentences(runs[0], "sv") == [
         "Kontrollen is_better av models/checked godkändes inte."
@@ -119,6 +137,11 @@ def test_an_unknown_error_shows_its_first_line_and_where_to_look(
         ("IOException", "IO Error: Could not set lock on file", "öppen"),
         ("OSError", "[Errno 28] No space left on device", "full"),
         ("DagsterDbtCliRuntimeError", "The dbt CLI process", "dbt-test"),
+        (
+            "DagsterDbtCliRuntimeError",
+            "Database Error in model sales: No space left on device",
+            "full",
+        ),
         ("LateError", "the cluster took too long", "svarade inte"),
     ],
 )

@@ -170,18 +170,6 @@ KNOWN_ERRORS = (
         ),
     ),
     _known(
-        "DagsterDbtCliRuntimeError",
-        "",
-        Words(
-            "dbt kunde inte bygga alla tabeller, eller ett dbt-test föll.",
-            "dbt could not build every table, or a dbt test failed.",
-        ),
-        Words(
-            "Se kortet om dbt-tester nedan: det säger vilket test och hur många rader.",
-            "See the card on dbt tests below: it says which test, and how many rows.",
-        ),
-    ),
-    _known(
         "",
         r"no space left|disk full|disk quota",
         Words("Disken är full.", "The disk is full."),
@@ -199,6 +187,19 @@ KNOWN_ERRORS = (
             "SLUTPRIS_MEMORY_LIMIT så att den använder disken.",
             "Close other programs, or give DuckDB a lower limit with "
             "SLUTPRIS_MEMORY_LIMIT so that it uses the disk.",
+        ),
+    ),
+    # dbt's error holds what every table said: what is known of that says more
+    _known(
+        "DagsterDbtCliRuntimeError",
+        "",
+        Words(
+            "dbt kunde inte bygga alla tabeller, eller ett dbt-test föll.",
+            "dbt could not build every table, or a dbt test failed.",
+        ),
+        Words(
+            "Se kortet om dbt-tester nedan: det säger vilket test och hur många rader.",
+            "See the card on dbt tests below: it says which test, and how many rows.",
         ),
     ),
     _known(
