@@ -95,10 +95,12 @@ RULE_MEANINGS = {
         "Before 1250, or more than three years after the sale.",
     ),
     "price_per_m2_far_from_local_median": Words(
-        "Minst tre gånger dyrare eller billigare än områdets median året innan (sex "
-        "gånger stadens där området har få försäljningar).",
+        "Minst tre gånger dyrare eller billigare än områdets median året innan (fyra "
+        "gånger de tre senaste årens där försäljningarna är få, sex gånger stadens där "
+        "de är ännu färre).",
         "At least three times dearer or cheaper than the district's median of the year "
-        "before (six times the city's where the district has few sales).",
+        "before (four times that of three years where sales are few, six times the "
+        "city's where they are fewer still).",
     ),
 }
 STAGES = {

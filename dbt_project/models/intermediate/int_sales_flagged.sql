@@ -14,7 +14,7 @@ with observations as (
         *,
         {{ text_key('district') }} as district_key
     from {{ ref('int_sales_deduplicated') }}
-    where {{ is_rebuilt('sold_date', days_before=var('outlier_median_days')) }}
+    where {{ is_rebuilt('sold_date', days_before=var('outlier_long_median_days')) }}
 ),
 
 -- One rule a row, the first that holds; the thresholds and their reasons are the
@@ -65,6 +65,8 @@ medians_added as (
         median(price_per_m2_sek) over district_past as district_median_sek,
         -- Without a district this counts none: NULLs are no neighbours.
         count(district_key) over district_past as district_sale_count,
+        median(price_per_m2_sek) over district_long_past as long_median_sek,
+        count(district_key) over district_long_past as long_sale_count,
         median(price_per_m2_sek) over city_past as city_median_sek,
         count(*) over city_past as city_sale_count
     from checked_alone
@@ -77,6 +79,13 @@ medians_added as (
             interval '{{ var("outlier_median_days") }} days' preceding
             and interval '1 day' preceding
         ),
+        district_long_past as (
+            partition by district_key
+            order by sold_date
+            range between
+            interval '{{ var("outlier_long_median_days") }} days' preceding
+            and interval '1 day' preceding
+        ),
         city_past as (
             order by sold_date
             range between
@@ -85,22 +94,39 @@ medians_added as (
         )
 ),
 
--- Too few earlier sales in the district: the city; too few there: no verdict.
+-- Too few sales in the district in the year before: those of a longer past; too few
+-- there: the city; too few there: no verdict.
+medians_judged as (
+    select
+        *,
+        case
+            when district_sale_count >= {{ var('outlier_median_min_sales') }}
+                then 'district'
+            when long_sale_count >= {{ var('outlier_long_median_min_sales') }}
+                then 'district_long'
+            when city_sale_count >= {{ var('outlier_median_min_sales') }} then 'city'
+        end as judged_by
+    from medians_added
+),
+
 medians_chosen as (
     select
         observation_id,
-        case
-            when district_sale_count >= {{ var('outlier_median_min_sales') }}
-                then district_median_sek
-            when city_sale_count >= {{ var('outlier_median_min_sales') }}
-                then city_median_sek
+        case judged_by
+            when 'district' then district_median_sek
+            when 'district_long' then long_median_sek
+            when 'city' then city_median_sek
         end as local_median_sek,
-        case
-            when district_sale_count >= {{ var('outlier_median_min_sales') }}
-                then {{ var('outlier_district_median_factor') }}
-            else {{ var('outlier_city_median_factor') }}
-        end as local_median_factor
-    from medians_added
+        case judged_by
+            when 'district' then {{ var('outlier_district_median_factor') }}
+            when 'district_long' then {{ var('outlier_long_median_factor') }}
+            when 'city' then {{ var('outlier_city_median_factor') }}
+        end as local_median_factor,
+        case judged_by
+            when 'district_long' then {{ var('outlier_long_median_days') }}
+            else {{ var('outlier_median_days') }}
+        end as local_median_days
+    from medians_judged
 ),
 
 checked_locally as (
@@ -108,6 +134,7 @@ checked_locally as (
         checked_alone.* exclude (rule),
         medians_chosen.local_median_sek,
         medians_chosen.local_median_factor,
+        medians_chosen.local_median_days,
         case
             when checked_alone.rule is not null then checked_alone.rule
             when
@@ -128,6 +155,7 @@ select
         newest_observed_at,
         local_median_sek,
         local_median_factor,
+        local_median_days,
         is_superseded,
         is_market_price_type
     ),
@@ -188,7 +216,8 @@ select
             then
                 'The price of ' || {{ format_sek('price_per_m2_sek') }}
                 || ' per m² is more than ' || local_median_factor
-                || ' times off the local median of the year before, '
+                || ' times off the local median of the ' || local_median_days
+                || ' days before, '
                 || {{ format_sek('local_median_sek') }} || '.'
     end as reason
 from checked_locally
