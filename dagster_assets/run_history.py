@@ -6,6 +6,7 @@ reading Dagster's own records. What does not: words for people, which the page h
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ REPORT = "runs.json"
 KEPT_RUNS = 30
 SAYS_NOTHING = "This run has been marked as failed from outside"
 DBT_SAID = "Errors parsed from dbt logs:"
+DBT_PROGRESS = re.compile(r"\d+ of \d+ ")
+"""Begins a line that says which table it was; what was wrong comes after them all."""
 LONGEST_MESSAGE = 400
 """Characters of an error's first line; the whole of it stands in Dagster."""
 
@@ -108,7 +111,8 @@ def _run_failure(events: list[DagsterEvent]) -> str | None:
 def _told(text: str | None) -> str:
     """Give an error's first line; of dbt's, which names its command, what dbt said."""
     _, _, said = (text or "").partition(DBT_SAID)
-    return " ".join(said.split())[:LONGEST_MESSAGE] or _first_line(text)
+    lines = [line for line in said.splitlines() if not DBT_PROGRESS.match(line)]
+    return " ".join(" ".join(lines).split())[:LONGEST_MESSAGE] or _first_line(text)
 
 
 def _first_line(text: str | None) -> str:
