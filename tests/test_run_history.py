@@ -92,7 +92,8 @@ def test_of_a_failed_build_what_dbt_said_is_kept(tmp_path: Path) -> None:
         raise DagsterDbtCliRuntimeError(
             "The dbt CLI process with command\n\n`dbt build`\n\nfailed with exit code "
             "`1`.\n\nErrors parsed from dbt logs:\n\n"
-            "1 of 2 ERROR creating sales [ERROR in 1 s]\n\nDatabase Error in model sales\n"
+            "1 of 2 ERROR creating sales [ERROR in 1 s]\n\n"
+            "Database Error in model sales\n"
             "  No space left on device"
         )
 
