@@ -68,6 +68,8 @@ def crawl_until(
             if units(line) >= count:
                 break
         running.send_signal(how)
+        # What it says last must find a reader, or Python ends with a code of its own.
+        running.stderr.read()
     return running.returncode
 
 
