@@ -227,6 +227,20 @@ def test_a_tampered_model_leaves_the_old_in_service_and_is_told(
     assert shared.problem
 
 
+def test_a_snapshot_of_another_version_is_told_and_leaves_the_old_in_service(
+    settings: Settings, shared: Valuers
+) -> None:
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute("alter table marts.price_index drop standard_error_pct")
+        publish(connection, settings.serving_dir)
+    renew(shared)
+    with shared.borrow() as borrowed:
+        assert borrowed.valuer.value(HOME)
+    assert "publish again" in str(shared.problem)
+    with pytest.raises(SlutprisError, match=r"standard_error_pct.* publish again"):
+        Valuers(settings).borrow()
+
+
 def test_with_nothing_published_the_visitor_is_told(tmp_path: Path) -> None:
     with pytest.raises(SlutprisError, match="nothing is published"):
         Valuers(Settings(data_dir=tmp_path, threads=1)).borrow()

@@ -56,6 +56,7 @@ MARTS_SQL = f"""
         month::date as period_start,
         50000 + 100 * date_diff('month', date '{FIRST_MONTH}', month)
             as price_index_sek_per_m2,
+        2.0 as standard_error_pct,
         3 as sale_count,
         (month + interval 1 month)::date as known_from
     from generate_series(

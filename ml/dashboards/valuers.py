@@ -49,6 +49,10 @@ RETRIED_AFTER_S = 60.0
 
 CANNOT = (SlutprisError, duckdb.Error, OSError)
 """What may go wrong in the middle of a session: files that were removed or damaged."""
+OTHER_SHAPE = (
+    "the published snapshot is not in the shape this version reads [{reason}]; "
+    "build and publish again (`dg launch --assets '*'`)"
+)
 
 Key = tuple[str, ...]
 Found = TypeVar("Found")
@@ -332,6 +336,10 @@ def _made(settings: Settings) -> _Generation:
     except SlutprisError:
         valuer.close()
         raise
+    except duckdb.Error as error:
+        valuer.close()
+        reason = str(error).splitlines()[0]
+        raise SlutprisError(OTHER_SHAPE.format(reason=reason)) from error
     # what was opened, should something have been published since the key was read
     key = (valuer.snapshot.snapshot_id, *key[1:])
     return _Generation(key, valuer, city, suggestions)
