@@ -192,9 +192,12 @@ def test_the_questions_are_answered_in_parts_that_add_up(
 ) -> None:
     html = questions_html(differences_of(valuer, valuation), "sv")
     found = amounts(html)
-    assert len(found) == 4 * 4
-    for value, difference, level, rest in zip(*[iter(found)] * 4, strict=True):
+    assert len(found) == 4 * 6
+    for *on_a_phone, value, difference, level, rest in zip(
+        *[iter(found)] * 6, strict=True
+    ):
         assert level + rest == difference == value - valuation.value_sek
+        assert on_a_phone == [level, rest]
     assert "För tre år sedan" in html
     assert html.count("se scenariot") == 1
 

@@ -182,9 +182,14 @@ def _chart(shown: list[dict[str, Any]], language: Language) -> Chart:
         [each["low_pct"] for each in shown],
         [each["high_pct"] for each in shown],
         [_label(each, language) for each in shown],
-        write=lambda value: f"{theme.signed(value, 1, language)} %",
+        write=lambda value: _tick(value, language),
         title=CHART.to(language),
     )
+
+
+def _tick(value: float, language: Language) -> str:
+    sign = "+" if value > 0 else ""
+    return f"{sign}{theme.plain(value, language)}{theme.NBSP}%"
 
 
 def _label(each: dict[str, Any], language: Language) -> str:

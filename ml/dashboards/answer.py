@@ -105,7 +105,7 @@ ANSWER_CSS = """
 .sure p { margin-top: 4px; }
 .models { list-style: none; margin: 16px 0 0; padding: 0; }
 .models li { display: grid; align-items: center; column-gap: 18px; row-gap: 4px;
-  grid-template-columns: 9em 7.5em minmax(0, 1fr) 5.5em; padding: 12px 0;
+  grid-template-columns: 10em 7.5em minmax(0, 1fr) 5.5em; padding: 12px 0;
   border-top: 1px solid var(--line); }
 .models .name { font-weight: 600; }
 .models .name small { display: block; font-weight: 400; color: var(--muted); }
@@ -400,9 +400,8 @@ def _listed_row(
     share = theme.percent(100 * gap_sek / price_sek, 1, language)
     sign = "+" if gap_sek > 0 else ""
     return (
-        f'<li><span class="name">{name.to(language)}</span>'
+        f'<li><span class="name">{name.to(language)}<small>{gap}</small></span>'
         f'<span class="amount number">{rounded(valuation.value_sek)}'
         f"{theme.NBSP}kr</span>{_span_html(valuation, scale, price_sek)}"
-        f'<span class="took number">{sign}{share}</span>'
-        f'<span class="note">{gap}</span></li>'
+        f'<span class="took number">{sign}{share}</span></li>'
     )

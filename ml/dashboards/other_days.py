@@ -42,14 +42,15 @@ LEVEL_STAYS = Words(
 )
 UNKNOWN = Words("okänd", "unknown")
 
-RIGHT = ' class="right"'
+LOOKS = ("", "right", "right", "right wide", "right wide")
+"""Of the columns; wide ones are told below the name where there is no room."""
 
 
 def questions_html(found: Sequence[Difference], language: Language) -> str:
     """Write the seed's questions as a table."""
     heads = "".join(
-        f'<th scope="col"{"" if place == 0 else RIGHT}>{words.to(language)}</th>'
-        for place, words in enumerate(QUESTION_COLUMNS)
+        f'<th scope="col" class="{look}">{words.to(language)}</th>'
+        for look, words in zip(LOOKS, QUESTION_COLUMNS, strict=True)
     )
     rows = "".join(_question_html(each, language) for each in found)
     caption = QUESTIONS_TABLE.to(language)
@@ -62,14 +63,23 @@ def questions_html(found: Sequence[Difference], language: Language) -> str:
 
 def _question_html(each: Difference, language: Language) -> str:
     note = f", {LEVEL_STAYS.to(language)}" if each.is_extrapolation else ""
-    amounts = "".join(
-        f'<td class="right number">{_part(amount, language)}</td>'
+    parts = [
+        _part(amount, language)
         for amount in (each.difference_sek, each.market_part_sek, each.rest_sek)
+    ]
+    cells = "".join(
+        f'<td class="{look} number">{amount}</td>'
+        for look, amount in zip(
+            LOOKS[1:], [theme.sek(each.value_sek), *parts], strict=True
+        )
+    )
+    below = "".join(
+        f'<small class="narrow">{words.to(language)} {amount}</small>'
+        for words, amount in zip(QUESTION_COLUMNS[3:], parts[1:], strict=True)
     )
     return (
         f'<tr><th scope="row">{WHEN[each.when].to(language)}'
-        f"<small>{each.date}{note}</small></th>"
-        f'<td class="right number">{theme.sek(each.value_sek)}</td>{amounts}</tr>'
+        f"<small>{each.date}{note}</small>{below}</th>{cells}</tr>"
     )
 
 

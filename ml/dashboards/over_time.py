@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.models import ColumnDataSource, FixedTicker, GlyphRenderer
+from bokeh.models import (
+    ColumnDataSource,
+    CustomJSTickFormatter,
+    FixedTicker,
+    GlyphRenderer,
+)
 
 from ml.dashboards import shell, theme
 from ml.dashboards.charts import (
@@ -65,6 +70,14 @@ if TYPE_CHECKING:
 HORIZONS = (12, 24, 36)
 CHOICE_WIDTH = 92
 """Of a button among others, in CSS pixels."""
+SLIDER_WIDTH = 224
+"""Three stand side by side on a wide card."""
+LABEL_SX = {"& .MuiFormLabel-root": {"fontSize": "14px"}}
+TWO_DECIMALS: dict[Language, str] = {
+    "sv": "return tick.toFixed(2).replace('.', ',')",
+    "en": "return tick.toFixed(2)",
+}
+"""How a slider writes its figure; the browser has no Swedish numbers of its own."""
 TITLE = Words("Värdet i tiden", "The value over time")
 LEDE = Words(
     "Bostaden värderad dag för dag som den var känd då, utan något som hände senare, "
@@ -172,12 +185,14 @@ SKELETON_CSS = """
   border-top: 1px solid var(--line); padding: 9px 0; white-space: normal; }
 .moments th[scope=row] small { display: block; font-size: 13px; font-weight: 400;
   color: var(--muted); }
+.moments th[scope=row] small.narrow { display: none; }
 .moments tr.total th, .moments tr.total td { border-top: 2px solid var(--line);
   font-weight: 650; }
 .outcome { font-size: 17px; margin-bottom: 14px; }
 @media (max-width: 520px) {
   .moments td + td, .moments th + th, .moments th + td { padding-left: 10px; }
-  .moments th[scope=row] { max-width: 118px; }
+  .moments .wide { display: none; }
+  .moments th[scope=row] small.narrow { display: block; }
 }
 """
 
@@ -291,7 +306,7 @@ class TimeChart:
             *chart,
             shell.content(heading),
             *self._notices(),
-            pmui.FlexBox(*self._sliders.values(), gap="6px 28px", margin=0),
+            pmui.FlexBox(*self._sliders.values(), gap="6px 16px", margin=0),
             pmui.FlexBox(
                 self._horizon, self._trend, reset, gap="6px 20px", align_items="center"
             ),
@@ -477,8 +492,10 @@ def _sliders(
             start=round(start - step * max(0, (start - lowest) // step), 4),
             end=round(start + step * max(0, (highest - start) // step), 4),
             step=step,
+            format=CustomJSTickFormatter(code=TWO_DECIMALS[language]),
             size="small",
-            width=260,
+            width=SLIDER_WIDTH,
+            sx=LABEL_SX,
             disabled=model.is_short,
             margin=(10, 8, 10, 0),
         )

@@ -35,8 +35,9 @@ class SpokenFrame(pn.custom.JSComponent):
         if (!header) return requestAnimationFrame(name)
         header.querySelector("[role=progressbar]")
           ?.setAttribute("aria-label", model.working)
-        header.querySelector("[aria-label='Toggle theme']")
-          ?.setAttribute("aria-label", model.light_or_dark)
+        const theme = header.querySelector("[aria-label='Toggle theme']")
+        theme?.setAttribute("aria-label", model.light_or_dark)
+        theme?.setAttribute("title", model.light_or_dark)
         for (const heading of frame.querySelectorAll("h3.title, .main h5"))
           heading.setAttribute("role", "presentation")
       }

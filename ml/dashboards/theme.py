@@ -60,7 +60,7 @@ def _mode(
             "MuiOutlinedInput": {"styleOverrides": {"root": FIELD}},
             # a date must fit beside the calendar on the narrowest phone
             "MuiPickersOutlinedInput": {
-                "styleOverrides": {"root": FIELD | {"paddingRight": "4px"}}
+                "styleOverrides": {"root": FIELD | {"paddingRight": "10px"}}
             },
             "MuiPickersTextField": {"styleOverrides": {"root": {"width": "100%"}}},
             # the library's own greys are too faint on the page's background
@@ -68,6 +68,14 @@ def _mode(
                 "styleOverrides": {"root": {"& .MuiIconButton-root": {"color": muted}}}
             },
             "MuiToggleButton": {"styleOverrides": {"root": {"color": muted}}},
+            # the library's one tip is in English; ``spoken`` gives one of our own
+            "MuiTooltip": {
+                "defaultProps": {
+                    "disableFocusListener": True,
+                    "disableHoverListener": True,
+                    "disableTouchListener": True,
+                }
+            },
         },
     }
 

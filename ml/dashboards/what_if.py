@@ -93,7 +93,7 @@ FACTS: dict[Fact, FactWords] = {
     ),
     "fee_sek_per_month": FactWords(
         Words("avgift", "fee"),
-        Words("Avgift, kr/mån", "Fee, SEK a month"),
+        Words("Avgift kr/mån", "Monthly fee kr"),
         Words(
             "Avgift {value} i stället för {now} kr/mån",
             "Fee {value} instead of {now} SEK a month",
@@ -106,7 +106,7 @@ FACTS: dict[Fact, FactWords] = {
     ),
     "living_area_m2": FactWords(
         Words("boarea", "living area"),
-        Words("Boarea, m²", "Living area, m²"),
+        Words("Boarea m²", "Living area m²"),
         Words(
             "Boarea {value} i stället för {now} m²",
             "Living area {value} instead of {now} m²",
@@ -119,7 +119,7 @@ FACTS: dict[Fact, FactWords] = {
     ),
     "operating_cost_sek_per_month": FactWords(
         Words("driftskostnad", "running costs"),
-        Words("Driftskostnad, kr/mån", "Running costs, SEK a month"),
+        Words("Drift kr/mån", "Running cost kr"),
         Words(
             "Driftskostnad {value} i stället för {now} kr/mån",
             "Running costs {value} instead of {now} SEK a month",
@@ -135,6 +135,13 @@ WHAT_IF_CSS = """
 .skeleton { border-radius: 10px; background: var(--wash); height: 220px;
   display: grid; place-items: center; color: var(--muted); }
 """
+
+FIELDS_SX = {
+    "display": "grid",
+    "gridTemplateColumns": "repeat(auto-fill, minmax(150px, 1fr))",
+    "maxWidth": "600px",
+}
+"""Three fields side by side, two on a phone."""
 
 
 def what_if_section(
@@ -168,7 +175,7 @@ class WhatIfForm:
                 label=words.label.to(language),
                 value=self._stated(fact),
                 size="small",
-                width=180,
+                sizing_mode="stretch_width",
                 margin=(8, 0),
             )
             for fact, words in FACTS.items()
@@ -195,7 +202,13 @@ class WhatIfForm:
         )
         return pmui.Column(
             shell.content(heading),
-            pmui.FlexBox(*self.fields.values(), gap="2px 16px", margin=0),
+            pmui.FlexBox(
+                *self.fields.values(),
+                gap="2px 16px",
+                sx=FIELDS_SX,
+                sizing_mode="stretch_width",
+                margin=0,
+            ),
             self.answer,
             pmui.FlexBox(self.button, reset, gap="8px", margin=0),
             css_classes=[NOT_PRINTED],

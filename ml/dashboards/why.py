@@ -340,7 +340,7 @@ def _sale_html(sale: ComparableSale, weight: float, language: Language) -> str:
     price = theme.sek(sale.sold_price_sek)
     return (
         f'<tr><th scope="row">{name}<small>{escape(_facts(sale, language))}</small>'
-        f'<small class="narrow">{distance} · {sale.sold_date} · {price}</small></th>'
+        f'<small class="narrow">{distance} · {sale.sold_date}<br>{price}</small></th>'
         f'<td class="{LOOKS["distance"]}">{distance}</td>'
         f'<td class="{LOOKS["sold"]}">{sale.sold_date}</td>'
         f'<td class="{LOOKS["price"]}">{price}</td>'
