@@ -491,7 +491,7 @@ def test_the_champion_is_the_registered_model_with_the_lowest_error(
 def test_the_latest_sale_has_the_price_of_the_mart(
     monitoring: Page, settings: Settings
 ) -> None:
-    monitoring.get_by_role("tab", name="Senaste försäljningen").click()
+    monitoring.get_by_role("tab", name="Senast sålda").click()
     monitoring.get_by_text("De senaste försäljningarna", exact=True).wait_for()
     with connect(settings.warehouse_path, read_only=True) as warehouse:
         newest = dict(warehouse.execute(LATEST_SALE_SQL).fetchall())

@@ -181,7 +181,7 @@ def test_without_a_snapshot_the_models_are_shown_without_a_map(
 ) -> None:
     shutil.rmtree(spoilt.serving_dir)
     html = shown(model_health_section(spoilt, "sv"))
-    assert "Fel efter stadsdel" in html
+    assert "Snedhet efter stadsdel" in html
     assert "Bäst" in html
 
 
@@ -278,7 +278,7 @@ def test_the_models_come_first_and_other_tabs_when_they_are_opened(
     page.get_by_text("Bästa modellen och dess utmanare").wait_for()
     assert page.get_by_role("row", name="XGBoost Bäst").count() == 1
     assert page.get_by_text("De senaste försäljningarna").count() == 0
-    page.get_by_role("tab", name="Senaste försäljningen").click()
+    page.get_by_role("tab", name="Senast sålda").click()
     page.get_by_text("De senaste försäljningarna").wait_for()
     assert "tab=latest" in page.url
     root = site.removesuffix("/monitoring")

@@ -18,7 +18,7 @@ import panel as pn
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, SaveTool, Span
 from bokeh.plotting import figure
 
-from ml.dashboards.theme import AMBER, MUTED, TEAL, million_sek, month
+from ml.dashboards.theme import AMBER, MUTED, TEAL, million_sek, month, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -305,7 +305,7 @@ def interval_rows(
         }
     )
     made.segment(
-        "low", "row", "high", "row", source=source, color=colour, width=5, alpha=0.35
+        "low", "row", "high", "row", source=source, color=colour, width=5, alpha=0.5
     )
     dots = made.scatter("value", "row", source=source, size=10, color=colour)
     made.add_tools(HoverTool(renderers=[dots], tooltips=LABEL))
@@ -342,6 +342,7 @@ def against(
     names: tuple[str, str],
     height: int = 380,
     write: Write = million_sek,
+    language: Language = "sv",
 ) -> Chart:
     """Draw values (across) against the prices fetched (up), both in SEK.
 
@@ -357,6 +358,8 @@ def against(
         In CSS pixels.
     write
         How an amount is written on the axes.
+    language
+        Of the legend.
 
     The line is where both are equal, the band within 10 % of it.
     """
@@ -382,7 +385,7 @@ def against(
         "value", "price", source=source, size=7, color=TEAL, fill_alpha=0.55
     )
     made.add_tools(HoverTool(renderers=[dots], tooltips=LABEL))
-    return Chart(made, (LegendEntry("± 10 %", MUTED, "band"),))
+    return Chart(made, (LegendEntry(f"±{percent(10, 0, language)}", MUTED, "band"),))
 
 
 def nice_ticks(lowest: float, highest: float, count: int = 4) -> list[float]:

@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     import duckdb
 
 AGENCY_COUNT = 40
-LARGEST_STANDARD_ERROR_PCT = 5
-"""Of the first price level that is shown: one less sure tells of a few sales."""
+PRICE_INDEX = """
+    select known_from::date as known_from, price_index_sek_per_m2
+    from marts.price_index
+    where price_index_sek_per_m2 is not null
+    qualify
+        known_from >= min(known_from) filter (standard_error_pct <= 5) over ()
+        or not bool_or(standard_error_pct <= 5) over ()
+    order by known_from
+"""
+"""The price level as it is shown: from when it is known to five per cent, if it ever
+is, for one less sure tells of a few sales."""
 
 Point = tuple[dt.date, float]
 
@@ -60,15 +69,5 @@ def read_city(connection: duckdb.DuckDBPyConnection) -> City:
 
 
 def price_index(connection: duckdb.DuckDBPyConnection) -> list[Point]:
-    """Read the index: the day a period's level became known, and SEK per m².
-
-    It begins when the level is known well enough, if it ever is.
-    """
-    found = connection.execute(
-        "select known_from::date, price_index_sek_per_m2, standard_error_pct "
-        "from marts.price_index where price_index_sek_per_m2 is not null "
-        "order by known_from"
-    ).fetchall()
-    well_known = (error <= LARGEST_STANDARD_ERROR_PCT for _, _, error in found)
-    first = next((place for place, known in enumerate(well_known) if known), 0)
-    return [(day, level) for day, level, _ in found[first:]]
+    """Read the index: the day a period's level became known, and SEK per m²."""
+    return connection.execute(PRICE_INDEX).fetchall()

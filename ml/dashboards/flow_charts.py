@@ -10,8 +10,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bokeh.core.properties import value
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Span
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, LinearAxis, Span
 
 from ml.dashboards.charts import (
     DAY_MS,
@@ -24,7 +23,7 @@ from ml.dashboards.charts import (
     nice_ticks,
     plain_figure,
 )
-from ml.dashboards.theme import AMBER, FONT, MUTED, month
+from ml.dashboards.theme import AMBER, month
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,14 +33,12 @@ if TYPE_CHECKING:
     from ml.dashboards.charts import Write
     from ml.valuation.words import Language
 
-ROOM_FOR_A_DIGIT = 0.033
-"""Of the axis, beside the longest bar; enough on a phone."""
 BAR_DAYS = 26
 
 
 @dataclass(frozen=True)
 class NumberedBar:
-    """A bar with its number at its end, and more where it is pointed at."""
+    """A bar with its number beside it, and more where it is pointed at."""
 
     name: str
     value: float
@@ -164,28 +161,10 @@ def _mark(frame: figure, bars: Sequence[NumberedBar]) -> None:
 
 
 def _number(frame: figure, bars: Sequence[NumberedBar]) -> None:
-    source = ColumnDataSource(
-        {
-            "row": [row for row, _ in _rows(bars)],
-            "value": [bar.value for bar in bars],
-            "number": [bar.number for bar in bars],
-        }
-    )
-    frame.text(
-        x="value",
-        y="row",
-        text="number",
-        source=source,
-        x_offset=6,
-        text_baseline="middle",
-        text_color=MUTED,
-        text_font=value(FONT),
-        text_font_size="12px",
-    )
-    highest = nice_ticks(0, max((bar.value for bar in bars), default=0))[-1]
-    digit = highest * ROOM_FOR_A_DIGIT
-    ends = [bar.value + digit * len(bar.number) for bar in bars]
-    frame.x_range.update(end=max([highest, *ends]))
+    """Write the numbers in a column of their own, where no bar or line crosses them."""
+    column = LinearAxis(axis_line_color=None, major_tick_line_color=None)
+    mark_axis(column, {float(row): bar.number for row, bar in _rows(bars)})
+    frame.add_layout(column, "right")
 
 
 def _rows(bars: Sequence[NumberedBar]) -> list[tuple[int, NumberedBar]]:

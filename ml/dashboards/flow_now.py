@@ -48,12 +48,12 @@ BUILT_NEXT = Words(
     "The published snapshot is older than this part. The table {table} is built and "
     "published by the next run.",
 )
-SWEDISH_TIME = Words("Alla tider är svenska.", "All times are Swedish.")
+SWEDISH_TIME = Words("Alla tider är svensk tid.", "All times are Swedish time.")
 
 FRESHNESS = Words("Hur färska är data?", "How fresh are the data?")
 FRESHNESS_LEDE = Words(
-    "Crawl, bygge och publicering går varje natt klockan 03. {time}",
-    "Crawl, build and publishing run every night at 03. {time}",
+    "Crawl, bygge och publicering går varje natt klockan 03:00. {time}",
+    "Crawl, build and publishing run every night at 03:00. {time}",
 )
 NEWEST_SALE = Words("Senaste försäljningen", "The newest sale")
 NEWEST_OBSERVATION = Words("Senaste observationen", "The newest observation")

@@ -62,11 +62,12 @@ STAGE, ROWS = Words("Steg", "Stage"), Words("Rader", "Rows")
 
 REJECTED_TITLE = Words("Bortvalda observationer", "Rejected observations")
 REJECTED_LEDE = Words(
-    "{n} observationer är fel i sig och valdes bort, var och en med en regel. "
-    "{repeated} till är äldre observationer eller dubbletter av försäljningar som är "
-    "kvar.",
-    "{n} observations are wrong in themselves and were rejected, each by a rule. "
-    "{repeated} more are older observations or duplicates of sales that are kept.",
+    "{n} observationer är fel i sig och valdes bort, var och en med en regel.",
+    "{n} observations are wrong in themselves and were rejected, each by a rule.",
+)
+REPEATED_LEDE = Words(
+    "{n} till är äldre observationer eller dubbletter av försäljningar som är kvar.",
+    "{n} more are older observations or duplicates of sales that are kept.",
 )
 REJECTED_CHART = Words(
     "Bortvalda per försäljningsmånad, utom upprepningar (antal)",
@@ -142,7 +143,6 @@ INDEX_LEDE = Words(
 )
 INDEX_SOURCE = Words("marts.price_index", "marts.price_index")
 INDEX = Words("Prisindex", "Price index")
-THOUSAND = Words("tkr", "k SEK")
 
 
 def stages_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
@@ -198,8 +198,10 @@ def rejections_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
         return shell.card(REJECTED_TITLE.to(language), said(NONE_REJECTED.to(language)))
     repeated = found.loc[found["is_repeated"], "rejected_count"].sum()
     total = found["rejected_count"].sum() - repeated
-    lede = REJECTED_LEDE.to(language).format(
-        n=theme.number(total, 0, language), repeated=theme.number(repeated, 0, language)
+    lede = " ".join(
+        words.to(language).format(n=theme.number(count, 0, language))
+        for words, count in ((REJECTED_LEDE, total), (REPEATED_LEDE, repeated))
+        if count or words is REJECTED_LEDE
     )
     wrong = found[~found["is_repeated"] & found["sold_month"].notna()]
     return shell.card(
@@ -330,10 +332,7 @@ def _index_card(index: pd.DataFrame, language: Language) -> pn.viewable.Viewable
             line,
             title=INDEX_TITLE.to(language),
             language=language,
-            write=lambda value: (
-                f"{theme.number(value / 1000, 0, language)}{theme.NBSP}"
-                f"{THOUSAND.to(language)}"
-            ),
+            write=theme.sek,
             height=240,
             from_zero=True,
         ),

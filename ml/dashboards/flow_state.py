@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from ml.dashboards.city import PRICE_INDEX
 from ml.registry import RegistryError
 from ml.serving_models import ServingRegistry
 from warehouse.json_files import read_json
@@ -43,11 +44,7 @@ QUERIES = {
         select date_trunc('month', sold_date)::date as month, count(*) as sale_count
         from marts.sales group by month order by month
     """,
-    "price_index": """
-        select known_from::date as known_from, price_index_sek_per_m2
-        from marts.price_index
-        where price_index_sek_per_m2 is not null order by known_from
-    """,
+    "price_index": PRICE_INDEX,
     "examples": """
         select rule, max(reason) as reason from marts.rejected_sales group by rule
     """,

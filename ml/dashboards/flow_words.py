@@ -80,11 +80,11 @@ RULE_MEANINGS = {
     ),
     "sold_price_out_of_range": Words(
         "Under 150 000 kr eller över 150 miljoner.",
-        "Below SEK 150 000 or above 150 million.",
+        "Below 150 000 kr or above 150 million kr.",
     ),
     "price_per_m2_out_of_range": Words(
         "Under 3 000 eller över 400 000 kr/m²: en siffra för mycket eller för lite.",
-        "Below SEK 3 000 or above 400 000 per m²: a digit too many or too few.",
+        "Below 3 000 kr or above 400 000 kr per m²: a digit too many or too few.",
     ),
     "floor_out_of_range": Words(
         "Lägre än tre våningar ner eller högre än 36.",

@@ -6,6 +6,7 @@ What belongs here: one card of each, of one model's figures. What does not: the 
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from ml.dashboards import shell, theme
 from ml.dashboards.charts import (
     Band,
     Chart,
+    LegendEntry,
     Line,
     Points,
     interval_rows,
@@ -72,7 +74,7 @@ COVERAGE_LEDE = Words(
     "Hur stor andel av slutpriserna som hamnade i värderingens intervall, efter "
     "säkerhetsklass. Utlovat är 90 % (linjen); strecken är 95 %-osäkerheten. {verdict}",
     "The share of prices that fell in the valuation's range, by confidence class. "
-    "Promised are 90% (the line); the bars are the 95% uncertainty. {verdict}",
+    "The promise is 90% (the line); the bars are the 95% uncertainty. {verdict}",
 )
 COVERAGE_ALL = Words("Alla klasser", "All classes")
 COVERED = Words("Täckning", "Coverage")
@@ -97,10 +99,10 @@ VERDICTS = {
 }
 
 SEGMENT_TITLES = {
-    "price_decile": Words("Fel efter pris", "Error by price"),
-    "size": Words("Fel efter boarea", "Error by living area"),
-    "building_age": Words("Fel efter husets ålder", "Error by age of the building"),
-    "district": Words("Fel efter stadsdel", "Error by district"),
+    "price_decile": Words("Snedhet efter pris", "Bias by price"),
+    "size": Words("Snedhet efter boarea", "Bias by living area"),
+    "building_age": Words("Snedhet efter husets ålder", "Bias by age of the building"),
+    "district": Words("Snedhet efter stadsdel", "Bias by district"),
 }
 SEGMENT_LEDES = {
     "price_decile": Words(
@@ -139,6 +141,9 @@ TOO_FEW = Words(
 )
 UNKNOWN = Words("okänt", "unknown")
 SMALL_BIAS_PCT = 2.0
+SPAN = re.compile(r"^(\d{1,3})-(\d{1,3})$")
+"""A group that is a span of numbers, not a month."""
+BIAS_RANGE = Words("Snedhet, 95 %-intervall", "Bias, 95% interval")
 
 
 def month_cards(
@@ -386,7 +391,13 @@ def _segment_chart(
             level="underlay",
         )
     )
-    return chart
+    legend = (
+        LegendEntry(BIAS_RANGE.to(language), theme.BLUE, "line"),
+        LegendEntry(
+            f"±{theme.percent(SMALL_BIAS_PCT, 0, language)}", theme.TEAL, "band"
+        ),
+    )
+    return Chart(chart.figure, legend)
 
 
 def _district_map(
@@ -416,7 +427,9 @@ def _bias_colour(bias_pct: float) -> str:
 
 
 def _label(each: SegmentHealth, language: Language) -> str:
-    return UNKNOWN.to(language) if each.label == "unknown" else each.label
+    if each.label == "unknown":
+        return UNKNOWN.to(language)
+    return SPAN.sub(r"\1–\2", each.label)
 
 
 def _segment_label(name: str, each: SegmentHealth, language: Language) -> str:

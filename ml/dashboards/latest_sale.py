@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 SALE_TITLE = Words("Senaste försäljningen", "The latest sale")
 FETCHED = Words("slutpris", "price fetched")
-ASKED = Words("utropspris", "asking price")
+ASKED = Words("utgångspris", "asking price")
 FACTS = {
     "living_area_m2": Words("{value} m²", "{value} m²"),
     "rooms": Words("{value} rum", "{value} rooms"),
@@ -63,7 +63,7 @@ YEARS = {"construction_year"}
 ORIGINS: dict[Origin, Words] = {
     "forward": Words("före försäljningen", "before the sale"),
     "backtest": Words("prövning", "backtest"),
-    "afterwards": Words("efterhand", "afterwards"),
+    "afterwards": Words("i efterhand", "afterwards"),
 }
 ORIGIN_NOTES: dict[Origin, Words] = {
     "forward": Words(

@@ -65,8 +65,8 @@ DEFINITION = Words(
     "prövningen månad för månad och som svarat på minst 95 % av de försäljningar den "
     "flitigaste svarade på.",
     "The best is the registered model with the lowest mean error (MAPE) in the latest "
-    "backtest month by month, among those that answered at least 95% of the sales that "
-    "the most answering one did.",
+    "backtest month by month, among those that answered at least 95% of the sales "
+    "answered by the one that answered most.",
 )
 NO_CHAMPION = Words(
     "Ingen registrerad modell finns i prövningen, så ingen kan kallas bäst.",

@@ -48,10 +48,8 @@ class Tab:
 
 
 TABS = (
-    Tab("models", Words("Modellernas hälsa", "Model health"), model_health_section),
-    Tab(
-        "latest", Words("Senaste försäljningen", "The latest sale"), latest_sale_section
-    ),
+    Tab("models", Words("Modellerna", "Model health"), model_health_section),
+    Tab("latest", Words("Senast sålda", "The latest sale"), latest_sale_section),
     Tab("data", Words("Dataflödet", "The data flow"), data_health_section),
 )
 LOADING = Words("Räknar på siffrorna …", "Computing the figures …")

@@ -40,14 +40,11 @@ LEDE = Words(
     "those made before the sale was known are an honest test.",
 )
 EMPTY = Words(
-    "Ingen värdering finns i loggen ännu. Värdera en bostad på värderingssidan eller "
-    'med python -m ml.valuation.value --address "Sveavägen 98" --living-area 52; säljs '
-    "den inom {days} dagar poängsätts värderingen när försäljningen har kommit in "
-    "(python -m ml.valuation.forward_log, eller Dagster).",
-    "No valuation is in the log yet. Value a home on the valuation page or with "
-    'python -m ml.valuation.value --address "Sveavägen 98" --living-area 52; if it is '
-    "sold within {days} days the valuation is scored when the sale has come in "
-    "(python -m ml.valuation.forward_log, or Dagster).",
+    "Ingen värdering finns i loggen ännu. Värdera en bostad på värderingssidan; säljs "
+    "den inom {days} dagar poängsätts värderingen natten efter att försäljningen har "
+    "kommit in.",
+    "No valuation is in the log yet. Value a home on the valuation page; if it is sold "
+    "within {days} days the valuation is scored the night after the sale has come in.",
 )
 LOG_OFF = Words(
     "Loggen är avstängd (SLUTPRIS_FORWARD_LOG=false): nya värderingar sparas inte.",
@@ -94,7 +91,7 @@ RESULT_COLUMNS = {
 MODEL = Words("Modell", "Model")
 MODES = {
     "before_listing": Words("före annons", "before listing"),
-    "listed": Words("med utropspris", "with asking price"),
+    "listed": Words("med utgångspris", "with asking price"),
 }
 SOLD_SINCE = Words("Senast sålda av de värderade", "Latest sold of those valued")
 SOLD_COLUMNS = (
@@ -124,7 +121,7 @@ def public_log_card(settings: Settings, language: Language) -> pn.viewable.Viewa
         return shell.card(title, *off, shell.notice(error.words.to(language)))
     if not scored.summary["counts"].get("valuations"):
         empty = EMPTY.to(language).format(days=settings.forward_log_match_days)
-        return shell.card(title, *off, lede=empty)
+        return shell.card(title, *off, lede="" if off else empty)
     html = _counts_html(scored, language)
     for protocol in PROTOCOLS:
         html += _protocol_html(scored, protocol, language)

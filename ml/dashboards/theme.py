@@ -223,9 +223,19 @@ td + td, th + th { padding-left: 16px; }
   .dates .difference { grid-column: 2; }
   .dates .when { grid-row: 1 / span 2; }
 }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto;
+  --paper: var(--panel-surface-color, #fff);
+  --shade: color-mix(in srgb, var(--ink) 26%, transparent);
+  /* a shadow where more lies aside; what scrolls along covers it at the end */
+  background:
+    linear-gradient(90deg, var(--paper) 40%, transparent) 0 0 / 40px 100% local,
+    linear-gradient(270deg, var(--paper) 40%, transparent) 100% 0 / 40px 100% local,
+    linear-gradient(90deg, var(--shade), transparent) 0 0 / 14px 100% scroll,
+    linear-gradient(270deg, var(--shade), transparent) 100% 0 / 14px 100% scroll;
+  background-repeat: no-repeat; }
 .figures { width: 100%; border-collapse: collapse; }
 .figures th { white-space: nowrap; }
+.figures .right + :not(.right) { padding-left: 28px; }
 .figures .sentence { min-width: 34ch; }
 .facts { display: flex; flex-wrap: wrap; gap: 10px 40px; margin-top: 16px; }
 .facts div { min-width: 110px; }

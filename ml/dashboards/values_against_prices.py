@@ -138,6 +138,7 @@ class ValuesAgainstPrices(pn.viewable.Viewer):
                 title=PICTURE_TITLE.to(language),
                 names=(f"{across}, {unit}", f"{up}, {unit}"),
                 write=partial(round_millions, language=language),
+                language=language,
             ),
             language=language,
             lede=PICTURE_LEDE.to(language).format(

@@ -130,8 +130,8 @@ FEATURE_NAMES: dict[str, FeatureName] = {
     ),
     LATELY_FEATURE: FeatureName(
         _NEAR,
-        "Oväntat på sistone i området",
-        "Lately unforeseen in the area",
+        "På sistone i området",
+        "Lately in the area",
         "log_over_expected",
     ),
     "neighbours_certainty": FeatureName(
@@ -188,8 +188,8 @@ FEATURE_NAMES: dict[str, FeatureName] = {
     ),
     "size_log_drift": FeatureName(
         "market",
-        "Marknaden för så stora bostäder",
-        "The market for homes of this size",
+        "Så stora bostäder just nu",
+        "Homes of this size now",
         "log_over_usual",
     ),
     RECALIBRATION: FeatureName(
