@@ -322,7 +322,10 @@ def name_bars(
     colour: str = TEAL,
 ) -> Chart:
     """Draw a horizontal bar for each name, the first on top."""
-    made, rows = _rows_figure(names, [0, *values], write, title, zero_line=True)
+    # Few marks: on a phone, names and numbers leave the bars little room.
+    made, rows = _rows_figure(
+        names, [0, *values], write, title, zero_line=True, tick_count=2
+    )
     source = ColumnDataSource(
         {"row": rows, "value": list(values), "label": list(labels)}
     )
@@ -432,11 +435,12 @@ def _rows_figure(
     write: Write,
     title: str,
     zero_line: bool,
+    tick_count: int = 4,
 ) -> tuple[figure, list[int]]:
     rows = list(range(len(names) - 1, -1, -1))
     finite = [float(end) for end in ends if math.isfinite(end)]
     span = [*finite, 0.0] if zero_line or not finite else finite
-    ticks = nice_ticks(min(span), max(span))
+    ticks = nice_ticks(min(span), max(span), tick_count)
     made = plain_figure(
         title,
         ROW_HEIGHT * len(names) + 60,

@@ -78,7 +78,7 @@ def spot_map(
     centre: Spot | None = None,
     radius_m: float = CITY_RADIUS_M,
     tiles: bool = False,
-    aspect: float = 2.0,
+    aspect: float = 1.7,
 ) -> Chart:
     """Draw spots on a map.
 
