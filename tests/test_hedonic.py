@@ -212,6 +212,23 @@ def kept(tmp_path: Path, sales: pd.DataFrame) -> KeptArrays:
     return found
 
 
+def test_more_months_than_are_held_leave_those_that_are_held(
+    sales: pd.DataFrame, homes: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = sorted(homes["sold_date"].unique())
+    at_once = Hedonics(sales)
+    monkeypatch.setattr(module, "MOST_MARKETS", 4)
+    monkeypatch.setattr(module, "HELD_SALES", 0)
+    monkeypatch.setattr(module, "MARKETS_IN_PASSING", 2)
+    in_passing = Hedonics(sales)
+    newest = homes[homes["sold_date"] == days[-1]]
+    in_passing.features(newest)
+    held = set(in_passing._markets)
+    found = in_passing.features(homes)
+    assert set(in_passing._markets) == held
+    pd.testing.assert_frame_equal(found, at_once.features(homes))
+
+
 def test_what_was_kept_is_what_would_be_found(
     sales: pd.DataFrame,
     hedonics: Hedonics,

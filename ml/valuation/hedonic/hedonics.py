@@ -13,7 +13,7 @@ the day or later is looked at.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ from ml.valuation.hedonic.ridge import Effects, fit_effects
 from ml.valuation.hedonic.terms import TERMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from ml.valuation.hedonic.columns import Table
 
@@ -81,11 +81,23 @@ WINDOW_DAYS = 1460
 HALF_LIFE_DAYS = 400
 """Tastes change: a sale of a year ago counts about half."""
 MOST_MARKETS = 24
-HELD_SALES = 2_000_000
+HELD_SALES = 4_000_000
 """Months that are held ready: so many, and more of them where they are small. Each
 takes some 100 bytes for every sale it sees."""
+MARKETS_IN_PASSING = 12
+"""So many months are made at a time where there are more than can be held; those that
+are held stay, for the next answer needs them."""
 FEWEST_SALES = 200
 """Below, no effects are fitted and there are no hedonic features."""
+
+
+class AskedMonth(NamedTuple):
+    """A month that homes are asked about in."""
+
+    first_day: int
+    market: Market
+    rows: np.ndarray
+    """Of the homes."""
 
 
 class Hedonics:
@@ -137,33 +149,36 @@ class Hedonics:
         found = np.full((len(homes), len(HEDONIC_FEATURES)), np.nan)
         nearest = NO_SALES
         asked = Homes.of(homes)
-        months = self._months_of(asked)
-        if not months:
-            return found, nearest
-        near = self._neighbours(asked, months)
-        for first_day, market, rows in months:
-            start = self.window(first_day).start
-            own, its = asked[rows], near.of(rows, start)
-            found[rows, :-1] = market.features_by(own, its)
-            found[rows, -1] = self.lately(first_day).before(own.points)
-            if rows[0] == 0:
-                nearest = market.near_sales(its, 0)
-                nearest = nearest._replace(row=nearest.row + start)
+        for months in self._months_of(asked):
+            near = self._neighbours(asked, months)
+            for first_day, market, rows in months:
+                start = self.window(first_day).start
+                own, its = asked[rows], near.of(rows, start)
+                found[rows, :-1] = market.features_by(own, its)
+                found[rows, -1] = self.lately(first_day).before(own.points)
+                if rows[0] == 0:
+                    nearest = market.near_sales(its, 0)
+                    nearest = nearest._replace(row=nearest.row + start)
         return found, nearest
 
-    def _months_of(self, asked: Homes) -> list[tuple[int, Market, np.ndarray]]:
-        """Give the months that are known of homes, and the rows of each."""
+    def _months_of(self, asked: Homes) -> Iterator[list[AskedMonth]]:
+        """Give the months that are known of homes, all at once where they are held."""
         month = month_start(asked.day)
-        markets = [(day, self.market(day)) for day in np.unique(month).tolist()]
-        return [
-            (first_day, market, np.flatnonzero(month == first_day))
-            for first_day, market in markets
-            if market is not None
-        ]
+        days = np.unique(month).tolist()
+        is_held = len(days) <= self._most_markets - MARKETS_IN_PASSING
+        at_once = max(1, len(days)) if is_held else MARKETS_IN_PASSING
+        for start in range(0, len(days), at_once):
+            markets = [
+                (day, self.market(day, is_held=is_held))
+                for day in days[start : start + at_once]
+            ]
+            yield [
+                AskedMonth(first_day, market, np.flatnonzero(month == first_day))
+                for first_day, market in markets
+                if market is not None
+            ]
 
-    def _neighbours(
-        self, asked: Homes, months: list[tuple[int, Market, np.ndarray]]
-    ) -> Neighbours:
+    def _neighbours(self, asked: Homes, months: Sequence[AskedMonth]) -> Neighbours:
         """Weigh the neighbours of all months at once, as rows of ``past``."""
         nearest = np.full((len(asked), KEPT), -1)
         for first_day, market, rows in months:
@@ -205,16 +220,23 @@ class Hedonics:
         """
         return pd.DataFrame(self.described(home)[1]._asdict())
 
-    def market(self, first_day: int) -> Market | None:
-        """Give the month that begins on a day; None before there are enough sales."""
-        if (known := self._markets.get(first_day)) is not None:
-            return known
-        made = self._new_market(first_day)
-        if made is not None:
-            for oldest in list(self._markets)[: 1 - self._most_markets]:
-                self._markets.pop(oldest, None)
-            self._markets[first_day] = made
+    def market(self, first_day: int, *, is_held: bool = True) -> Market | None:
+        """Give the month that begins on a day; None before there are enough sales.
+
+        It is held for the next time, unless it is made in passing.
+        """
+        known = self._markets.get(first_day)
+        made = known or self._new_market(first_day)
+        if made is not None and (is_held or known is not None):
+            self._hold(self._markets, first_day, made)
         return made
+
+    def _hold(self, held: dict[int, Any], first_day: int, made: object) -> None:
+        """Hold what was used last; what was not used for longest is let go."""
+        held.pop(first_day, None)
+        for oldest in list(held)[: 1 - self._most_markets]:
+            held.pop(oldest, None)
+        held[first_day] = made
 
     def _new_market(self, first_day: int) -> Market | None:
         settled = self.window(first_day)
@@ -231,12 +253,10 @@ class Hedonics:
 
     def lately(self, first_day: int) -> Lately:
         """Give the sales up to a month's end by what was not foreseen of them."""
-        if (known := self._lately.get(first_day)) is not None:
-            return known
-        made = self.lately_of(first_day, self.unforeseen(self.recent(first_day)))
-        for oldest in list(self._lately)[: 1 - self._most_markets]:
-            self._lately.pop(oldest, None)
-        self._lately[first_day] = made
+        made = self._lately.get(first_day) or self.lately_of(
+            first_day, self.unforeseen(self.recent(first_day))
+        )
+        self._hold(self._lately, first_day, made)
         return made
 
     def lately_of(self, first_day: int, unforeseen: np.ndarray) -> Lately:
