@@ -341,7 +341,7 @@ def test_facts_are_told_beside_what_is_usual(
 def test_facts_are_told_in_english_too() -> None:
     home = {"fee_sek_per_month": 2310.0, "fee_log_ratio": 0.1, "rooms": 2.5}
     assert fact_text("fee_sek_per_month", home, {}, "en") == (
-        "Fee 2\u00a0310 kr a month, 11 % above what is usual"
+        "Fee 2\u00a0310 kr a month, 11% above what is usual"
     )
     assert group_text("size", home, {"rooms": 2.0}, "en") == "Rooms 2.5, usually 2"
 

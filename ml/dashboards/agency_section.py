@@ -189,7 +189,8 @@ def _chart(shown: list[dict[str, Any]], language: Language) -> Chart:
 
 def _tick(value: float, language: Language) -> str:
     sign = "+" if value > 0 else ""
-    return f"{sign}{theme.plain(value, language)}{theme.NBSP}%"
+    gap = theme.NBSP if language == "sv" else ""
+    return f"{sign}{theme.plain(value, language)}{gap}%"
 
 
 def _label(each: dict[str, Any], language: Language) -> str:

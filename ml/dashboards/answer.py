@@ -60,6 +60,10 @@ MODELS_LEDE = Words(
     "Every registered model was asked the same. The bar is the span that holds nine of "
     "ten final prices, the mark is the value.",
 )
+MODELS_ASKED = Words(
+    "Varje registrerad modell har fått samma fråga.",
+    "Every registered model was asked the same.",
+)
 MODEL, VALUE = Words("Modell", "Model"), Words("Värde", "Value")
 SPAN, TIME = Words("Spann", "Span"), Words("Svarstid", "Time taken")
 SHOWN_ABOVE = Words("visas ovan", "shown above")
@@ -174,9 +178,10 @@ def models_html(
     ]
     scale = _Scale.of(valued)
     rows = "".join(_model_html(each, scale, shown, language) for each in answers)
+    lede = MODELS_LEDE if valued else MODELS_ASKED
     return (
         f'<section class="card"><h2>{MODELS.to(language)}</h2>'
-        f'<p class="lede">{MODELS_LEDE.to(language)}</p>'
+        f'<p class="lede">{lede.to(language)}</p>'
         f'<ul class="models">{rows}</ul></section>'
     )
 
@@ -363,9 +368,11 @@ def _span_html(
 def _model_html(
     answer: ModelAnswer, scale: _Scale, shown: ModelName, language: Language
 ) -> str:
-    note = f"<small>{SHOWN_ABOVE.to(language)}</small>" if answer.name == shown else ""
-    name = f'<span class="name">{MODEL_NAMES[answer.name].to(language)}{note}</span>'
     valuation = answer.valuation
+    is_valued = valuation is not None and valuation.refusal_reason is None
+    is_above = is_valued and answer.name == shown
+    note = f"<small>{SHOWN_ABOVE.to(language)}</small>" if is_above else ""
+    name = f'<span class="name">{MODEL_NAMES[answer.name].to(language)}{note}</span>'
     if answer.problem is not None:
         return f'<li>{name}<span class="note">{escape(answer.problem)}</span></li>'
     if valuation is None:

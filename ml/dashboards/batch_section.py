@@ -87,7 +87,7 @@ VALUING = Words(
     "Värderar: {done} av {count} rader klara.", "Valuing: {done} of {count} rows done."
 )
 DONE = Words("Klart: {name}, {count} rader.", "Done: {name}, {count} rows.")
-VALUED = Words("värderade", "valued")
+VALUED, VALUED_ONE = Words("värderade", "valued"), Words("värderad", "valued")
 REFUSED = Words("för lite underlag", "too little to go on")
 BAD = Words("rader med fel", "rows with errors")
 FIRST_ROWS = Words("De första {count} raderna", "The first {count} rows")
@@ -304,8 +304,9 @@ def _next_part(parts: Iterator[list[Outcome]]) -> list[Outcome]:
 def _counts_html(outcomes: Sequence[Outcome], language: Language) -> str:
     bad = sum(each.error is not None for each in outcomes)
     refused = sum(each.is_refused for each in outcomes)
+    valued = len(outcomes) - bad - refused
     counts = [
-        (len(outcomes) - bad - refused, VALUED),
+        (valued, VALUED_ONE if valued == 1 else VALUED),
         (refused, REFUSED),
         (bad, BAD),
     ]

@@ -80,8 +80,9 @@ class FileChooser(pn.custom.JSComponent):
         .zone.busy { opacity: 0.55; }
         input { position: absolute; width: 1px; height: 1px; opacity: 0; }
         label { display: inline-block; cursor: pointer; font-weight: 550;
-          padding: 11px 22px; border-radius: 10px; color: #ffffff;
-          background: #0d5c56; }
+          padding: 11px 22px; border-radius: 10px; 
+          color: var(--panel-on-primary-color, #ffffff);
+          background: var(--panel-primary-color, #0d5c56); }
         .busy label { cursor: default; }
         label:hover { filter: brightness(1.12); }
         input:focus-visible + label { outline: 3px solid

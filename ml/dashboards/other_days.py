@@ -33,12 +33,14 @@ QUESTION_COLUMNS = (
     Words("När", "When"),
     Words("Värdet", "The value"),
     Words("Skillnad", "Difference"),
-    Words("varav prisnivån", "of it the price level"),
-    Words("varav resten", "of it the rest"),
+    Words("varav prisnivån", "of which price level"),
+    Words("varav resten", "of which the rest"),
 )
 LEVEL_STAYS = Words(
-    "prisnivån är inte känd då, så den senast kända används; se scenariot",
-    "the level is not known then, so the last known one is used; see the scenario",
+    "prisnivån är inte känd då, så senaste index används, utan de senaste veckornas "
+    "försäljningar; se scenariot",
+    "the level is not known then, so the latest index is used, without the sales of "
+    "the last weeks; see the scenario",
 )
 UNKNOWN = Words("okänd", "unknown")
 

@@ -33,15 +33,19 @@ WHICH = Words(
     "Is it one of these? Choose it to fill in its facts.",
 )
 SHOW_ALL = Words("Visa alla {count}", "Show all {count}")
-HOUSE = Words("Känt om huset", "Known of the building")
+HOUSE = Words("Känt om huset", "Known about the building")
 NOT_SOLD = Words(
     "Inget är sålt här enligt uppgifterna, så om huset är inget känt.",
     "Nothing is sold here as far as is known, so nothing is known of the building.",
 )
 SOLD_ONCE = Words("1 försäljning", "1 sale")
 SOLD = Words("{count} försäljningar", "{count} sales")
-USUAL_FEE = Words("avgift ca {amount} per m²", "fee about {amount} per m²")
-USUAL_COST = Words("drift ca {amount} per m²", "operating cost about {amount} per m²")
+USUAL_FEE = Words(
+    "avgift ca {amount} per m² och månad", "fee about {amount} per m² a month"
+)
+USUAL_COST = Words(
+    "drift ca {amount} per m² och månad", "running cost about {amount} per m² a month"
+)
 
 
 class PastSales(pn.custom.JSComponent):

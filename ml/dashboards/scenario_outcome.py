@@ -37,8 +37,8 @@ CAUSE_NAMES: dict[Cause, Words] = {
 OUTCOME = Words(
     "I {month} är bostaden värd {value} i det här scenariot, nio gånger av tio mellan "
     "{low} och {high}.",
-    "In {month} the home is worth {value} in this scenario, nine times of ten between "
-    "{low} and {high}.",
+    "In {month} the home is worth {value} in this scenario, nine times out of ten "
+    "between {low} and {high}.",
 )
 OUTCOME_TABLE = Words("Vad scenariot gör med värdet", "What the scenario does")
 OUTCOME_COLUMNS = (

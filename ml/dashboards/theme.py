@@ -212,7 +212,7 @@ th {
   vertical-align: bottom;
 }
 td { padding: 9px 0; border-top: 1px solid var(--line); vertical-align: top; }
-td + td, th + th { padding-left: 16px; }
+td + td, th + th, th + td { padding-left: 16px; }
 .right { text-align: right; }
 @container (max-width: 720px) {
   .sales { grid-template-columns: minmax(0, 1fr); }

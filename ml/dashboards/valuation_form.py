@@ -67,7 +67,7 @@ ASSUMED = Words("{name}: antas {value}, {source}", "{name}: {value}, {source}")
 NOT_ASSUMED = Words("{name}: okänd, {source}", "{name}: unknown, {source}")
 STILL_NEEDED = Words(
     "Adress och boarea behövs. Annat som saknas antas, och sägs här.",
-    "Address and living area are needed. What else is missing is assumed, and told "
+    "Address and living area are needed. Anything else missing is assumed, and listed "
     "here.",
 )
 

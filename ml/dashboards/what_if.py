@@ -52,8 +52,8 @@ COLUMNS = (
     Words("Procent", "Per cent"),
 )
 ASSUMED = Words(
-    "Räknat från det som antas där du inget angett: {facts}.",
-    "Counted from what is assumed where you gave nothing: {facts}.",
+    "Räknat från {value}, värdet om det som antas vore känt: {facts}.",
+    "Counted from {value}, the value if what is assumed were known: {facts}.",
 )
 FORM = Words("Ändra själv", "Change it yourself")
 FORM_LEDE = Words(
@@ -306,12 +306,14 @@ def steps_html(valuation: Valuation, answers: ReadyAnswers, language: Language) 
     )
     rows = "".join(_step_html(each, stated, language) for each in answers.what_ifs)
     note = ""
-    if answers.assumed:
+    if answers.assumed and answers.stated_value_sek is not None:
         facts = ", ".join(
             f"{FACTS[fact].name.to(language)} {fact_text(fact, value, language)}"
             for fact, value in answers.assumed.items()
         )
-        note = f'<p class="source">{ASSUMED.to(language).format(facts=facts)}</p>'
+        value = theme.sek(answers.stated_value_sek, NEAREST_SEK)
+        said = ASSUMED.to(language).format(value=value, facts=facts)
+        note = f'<p class="source">{said}</p>'
     return (
         f'<table class="figures steps"><caption>{TABLE.to(language)}</caption><thead>'
         f"<tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{note}"

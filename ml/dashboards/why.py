@@ -16,6 +16,7 @@ import panel_material_ui as pmui
 
 from ml.dashboards import shell, theme
 from ml.dashboards.maps import Spot, spot_map
+from ml.dashboards.written import rooms_text
 from ml.valuation.reason_groups import feature_label
 from ml.valuation.words import Language, Words
 from warehouse.errors import SlutprisError
@@ -55,7 +56,8 @@ BASE = Words("En vanlig bostad", "A usual home")
 SUM = Words("Summa: värdet", "Sum: the value")
 NO_CAUSES = Words(
     "Ett bidrag är vad modellen gör av ett faktum, inte vad det kostar att ändra det.",
-    "A contribution is what the model makes of a fact, not what changing it would pay.",
+    "A contribution is what the model makes of a fact, not what you would gain by "
+    "changing it.",
 )
 
 SALES = Words("Jämförda försäljningar", "Comparable sales")
@@ -106,7 +108,6 @@ TILES = Words(
 UNKNOWN_ADDRESS = Words("Okänd adress", "Unknown address")
 HOME = Words("Bostaden", "The home")
 SQUARE_METRES = Words("m²", "m²")
-ROOMS = Words("rum", "rooms")
 GROUND_FLOOR, FLOOR = Words("BV", "ground floor"), Words("{floor} tr", "floor {floor}")
 
 WHY_CSS = """
@@ -338,9 +339,11 @@ def _sale_html(sale: ComparableSale, weight: float, language: Language) -> str:
         name = f'<a href="{link}" rel="noopener noreferrer" target="_blank">{name}</a>'
     distance = f"{theme.number(sale.distance_m)}{theme.NBSP}m"
     price = theme.sek(sale.sold_price_sek)
+    sold_for = f"{COLUMNS['price'].to(language).lower()} {price}"
     return (
         f'<tr><th scope="row">{name}<small>{escape(_facts(sale, language))}</small>'
-        f'<small class="narrow">{distance} · {sale.sold_date}<br>{price}</small></th>'
+        f'<small class="narrow">{distance} · {sale.sold_date}<br>{sold_for}</small>'
+        "</th>"
         f'<td class="{LOOKS["distance"]}">{distance}</td>'
         f'<td class="{LOOKS["sold"]}">{sale.sold_date}</td>'
         f'<td class="{LOOKS["price"]}">{price}</td>'
@@ -431,8 +434,7 @@ def _label(sale: ComparableSale, language: Language) -> str:
 def _facts(sale: ComparableSale, language: Language) -> str:
     facts = [f"{theme.plain(sale.living_area_m2, language)}{theme.NBSP}m²"]
     if sale.rooms:
-        rooms = theme.plain(sale.rooms, language)
-        facts.append(f"{rooms}{theme.NBSP}{ROOMS.to(language)}")
+        facts.append(rooms_text(sale.rooms, language))
     if sale.floor is not None:
         floor = theme.plain(sale.floor, language)
         words = GROUND_FLOOR if sale.floor == 0 else FLOOR

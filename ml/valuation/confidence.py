@@ -100,7 +100,7 @@ def class_meaning(confidence_class: int) -> Words:
     swedish = limit.replace(".", ",")
     return Words(
         f"Två av tre bostäder säljs inom {swedish} % från värdet.",
-        f"Two homes in three are sold within {limit} % of the value.",
+        f"Two homes in three are sold within {limit}% of the value.",
     )
 
 

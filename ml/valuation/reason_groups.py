@@ -335,11 +335,11 @@ def price_index_text(
     log_step: float, since: dt.date | str, language: Language = "sv"
 ) -> str:
     """Say what the index has done: ``Prisindex +3,2 % sedan 2025-11-23``."""
-    moved_pct = f"{100 * math.expm1(log_step):+.1f} %"
+    moved = f"{100 * math.expm1(log_step):+.1f}".replace("-", "\u2212")
     if language == "en":
-        return f"Price index {moved_pct} since {since}"
-    swedish = moved_pct.replace(".", ",").replace("-", "\u2212")
-    return f"Prisindex {swedish} sedan {since}"
+        return f"Price index {moved}% since {since}"
+    swedish = moved.replace(".", ",")
+    return f"Prisindex {swedish} % sedan {since}"
 
 
 def _comparison(
@@ -380,7 +380,7 @@ def _written(value: Any, kind: Kind, language: Language) -> str:  # noqa: ANN401
     if kind in _LEVELS:
         return _against(value, _LEVELS[kind][is_english], language)
     if kind == "log_spread":
-        return f"±{_number(100 * math.expm1(value), language, 1)} %"
+        return f"±{_percent(100 * math.expm1(value), language, 1)}"
     if kind == "days":
         days = _number(value, language)
         return f"{days} days ago" if is_english else f"för {days} dagar sedan"
@@ -397,8 +397,13 @@ def _against(log_ratio: float, level: str, language: Language) -> str:
     if abs(share_pct) < 0.5:
         return f"som {level}" if language == "sv" else f"as {level}"
     above, below = ("över", "under") if language == "sv" else ("above", "below")
-    size = _number(abs(share_pct), language)
-    return f"{size} % {above if share_pct > 0 else below} {level}"
+    size = _percent(abs(share_pct), language)
+    return f"{size} {above if share_pct > 0 else below} {level}"
+
+
+def _percent(value: float, language: Language, decimals: int = 0) -> str:
+    sign = " %" if language == "sv" else "%"
+    return f"{_number(value, language, decimals)}{sign}"
 
 
 def _number(value: float, language: Language, decimals: int = 0) -> str:

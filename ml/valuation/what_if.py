@@ -57,7 +57,7 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class ReadyAnswers:
-    """The changes that are tried unasked, and the facts they start from.
+    """The changes that are tried unasked, and the facts and value they start from.
 
     ``assumed`` holds what was taken for facts that were left out: had it not been
     stated first, a step would tell a guess from a fact as well.
@@ -65,6 +65,7 @@ class ReadyAnswers:
 
     what_ifs: list[WhatIf]
     assumed: Changes
+    stated_value_sek: int | None
 
 
 def ready_answers(valuer: Valuer, request: ValuationRequest) -> ReadyAnswers:
@@ -83,7 +84,8 @@ def ready_answers(valuer: Valuer, request: ValuationRequest) -> ReadyAnswers:
         if value is not None:
             changes.append({fact: value + step})
     valid = [each for each in changes if _changed(stated, each) is not None]
-    return ReadyAnswers(differences(valuer, stated, valid), assumed)
+    unchanged, *tried = differences(valuer, stated, [{}, *valid])
+    return ReadyAnswers(tried, assumed, unchanged.value_sek)
 
 
 def differences(
