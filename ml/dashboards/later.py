@@ -32,6 +32,9 @@ SLOW = ThreadPoolExecutor(max_workers=1, thread_name_prefix="later")
 """Works out the slow parts of all visitors, one after the other: side by side they
 would take the processor from whoever waits for a value."""
 
+SOON = ThreadPoolExecutor(max_workers=1, thread_name_prefix="soon")
+"""Works out what takes milliseconds, the other models' values, past the slow parts."""
+
 PATIENCE_S = 3.0
 """So long a slow part steps back for values that are waited for, then it goes on: many
 anxious visitors must not keep a calm one from his."""
@@ -66,11 +69,11 @@ VALUES_FIRST = Haste()
 """Entered while a value is worked out."""
 
 
-async def in_turn(work: Callable[[], Found]) -> Found:
-    """Do slow work when its turn comes, away from the event loop."""
+async def in_turn(work: Callable[[], Found], queue: ThreadPoolExecutor = SLOW) -> Found:
+    """Do work when its turn comes, away from the event loop."""
     context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(SLOW, context.run, _after_values, work)
+    return await loop.run_in_executor(queue, context.run, _after_values, work)
 
 
 def _after_values(work: Callable[[], Found]) -> Found:

@@ -30,7 +30,7 @@ from ml.dashboards.answer import (
 )
 from ml.dashboards.batch_section import batch_section
 from ml.dashboards.charts import Line, time_chart
-from ml.dashboards.later import VALUES_FIRST, in_turn
+from ml.dashboards.later import SOON, VALUES_FIRST, in_turn
 from ml.dashboards.over_time import time_section
 from ml.dashboards.printing import NOT_PRINTED, PRINT_WIDTH
 from ml.dashboards.shared_link import copy_link, read_link, write_link
@@ -279,7 +279,7 @@ class ValuationPage(pn.viewable.Viewer):
                 continue
             request = asked.request.model_copy(update={"model": each.name})
             try:
-                other = await in_turn(partial(borrowed.valuer.value, request))
+                other = await in_turn(partial(borrowed.valuer.value, request), SOON)
                 answers[position] = replace(each, valuation=other)
             except CANNOT as error:
                 answers[position] = replace(each, problem=str(error))
@@ -302,7 +302,7 @@ class ValuationPage(pn.viewable.Viewer):
         price_sek, language = listed.list_price_sek, self._language
         pane.object = listed_html(before, None, price_sek, language)
         try:
-            value = await in_turn(partial(borrowed.valuer.value, listed))
+            value = await in_turn(partial(borrowed.valuer.value, listed), SOON)
         except CANNOT as error:
             model = registered_name(listed.model, "listed")
             is_there = model in ServingRegistry(self._settings).names()
