@@ -93,7 +93,7 @@ FACTS: dict[Fact, FactWords] = {
     ),
     "fee_sek_per_month": FactWords(
         Words("avgift", "fee"),
-        Words("Avgift kr/mån", "Monthly fee kr"),
+        Words("Avgift, kr/mån", "Fee, kr a month"),
         Words(
             "Avgift {value} i stället för {now} kr/mån",
             "Fee {value} instead of {now} SEK a month",
@@ -106,7 +106,7 @@ FACTS: dict[Fact, FactWords] = {
     ),
     "living_area_m2": FactWords(
         Words("boarea", "living area"),
-        Words("Boarea m²", "Living area m²"),
+        Words("Boarea, m²", "Living area, m²"),
         Words(
             "Boarea {value} i stället för {now} m²",
             "Living area {value} instead of {now} m²",
@@ -119,7 +119,7 @@ FACTS: dict[Fact, FactWords] = {
     ),
     "operating_cost_sek_per_month": FactWords(
         Words("driftskostnad", "running costs"),
-        Words("Drift kr/mån", "Running cost kr"),
+        Words("Drift, kr/mån", "Running cost, kr"),
         Words(
             "Driftskostnad {value} i stället för {now} kr/mån",
             "Running costs {value} instead of {now} SEK a month",
