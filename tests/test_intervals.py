@@ -329,7 +329,7 @@ def test_every_class_and_reason_has_words_in_both_languages() -> None:
     assert set(REFUSAL_WORDS) == set(REFUSAL_REASONS)
     assert class_meaning(6).sv == "Två av tre bostäder säljs inom 7,5 % från värdet."
     assert (
-        class_meaning(6).en == "Two homes in three are sold within 7.5 % of the value."
+        class_meaning(6).en == "Two homes in three are sold within 7.5% of the value."
     )
     assert all(class_meaning(number).sv for number in CLASS_NAMES)
 
