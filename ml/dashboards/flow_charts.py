@@ -78,6 +78,7 @@ def numbered_bars(
     frame = chart.figure
     _mark(frame, bars)
     _number(frame, bars)
+    _fit(frame, [*(bar.value for bar in bars), *(limit for limit, _ in limits)])
     for limit, colour in limits:
         frame.add_layout(
             Span(
@@ -165,6 +166,13 @@ def _number(frame: figure, bars: Sequence[NumberedBar]) -> None:
     column = LinearAxis(axis_line_color=None, major_tick_line_color=None)
     mark_axis(column, {float(row): bar.number for row, bar in _rows(bars)})
     frame.add_layout(column, "right")
+
+
+def _fit(frame: figure, values: Sequence[float]) -> None:
+    """End the axis just past the largest value: its next mark may lie far beyond."""
+    largest = max(values, default=0.0)
+    if largest > 0:
+        frame.x_range.update(end=1.02 * largest)
 
 
 def _rows(bars: Sequence[NumberedBar]) -> list[tuple[int, NumberedBar]]:
