@@ -80,7 +80,7 @@ class FileChooser(pn.custom.JSComponent):
         .zone.busy { opacity: 0.55; }
         input { position: absolute; width: 1px; height: 1px; opacity: 0; }
         label { display: inline-block; cursor: pointer; font-weight: 550;
-          padding: 11px 22px; border-radius: 10px; 
+          padding: 11px 22px; border-radius: 10px;
           color: var(--panel-on-primary-color, #ffffff);
           background: var(--panel-primary-color, #0d5c56); }
         .busy label { cursor: default; }
