@@ -68,6 +68,12 @@ def _mode(
                 "styleOverrides": {"root": {"& .MuiIconButton-root": {"color": muted}}}
             },
             "MuiToggleButton": {"styleOverrides": {"root": {"color": muted}}},
+            # a list that fades away would take the next Tab, and lose the focus with it
+            "MuiPopover": {
+                "styleOverrides": {
+                    "root": {"&[aria-hidden=true]": {"visibility": "hidden"}}
+                }
+            },
             # the library's one tip is in English; ``spoken`` gives one of our own
             "MuiTooltip": {
                 "defaultProps": {
