@@ -7,6 +7,7 @@ import pytest
 from tiny_market import PARAMETERS, publish_market, register_model
 from visited_pages import running_browser, served_pages
 
+from ml.dashboards import theme
 from ml.valuation.boosted_model import BlendModel
 from warehouse.serving import publish
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
     from warehouse.settings import Settings
 
@@ -82,6 +83,12 @@ def expect_in_view(page: Page, selector: str) -> None:
     expect(page.locator(selector)).to_be_in_viewport(timeout=10_000)
 
 
+def expect_value(field: Locator, text: str) -> None:
+    from playwright.sync_api import expect
+
+    expect(field).to_have_value(text)
+
+
 def click_value(page: Page) -> None:
     page.get_by_role("button", name="Värdera", exact=True).click()
 
@@ -108,6 +115,29 @@ def test_a_typo_is_mended_and_the_home_is_chosen_by_keyboard(
     assert "address=Sveav" in page.url
     elsewhere = [url for url in asked if not url.startswith((site, "data:", "blob:"))]
     assert elsewhere == []
+
+
+def test_the_fee_is_the_house_s_usual_one_until_another_is_given(
+    site: str, page: Page
+) -> None:
+    page.goto(f"{site}/valuation")
+    page.get_by_label("Adress").press_sequentially("Sveavägen 11", delay=30)
+    page.get_by_role("option", name="Sveavägen 11").first.click()
+    page.get_by_text("Känt om huset").wait_for()
+    area, fee = page.get_by_label("Boarea m²"), page.get_by_label("Avgift kr/mån")
+    assert fee.input_value() == ""
+    area.fill("50")
+    area.blur()
+    page.get_by_text("som är vanligt i huset").wait_for()
+    of_50_m2 = int(fee.input_value().replace("\u00a0", ""))
+    area.fill("100")
+    area.blur()
+    expect_value(fee, f"{theme.number(2 * of_50_m2)}")
+    fee.fill("4000")
+    area.fill("70")
+    area.blur()
+    page.get_by_text("som är vanligt i huset").wait_for(state="detached")
+    assert fee.input_value() == "4000"
 
 
 def test_a_link_is_valued_at_once_by_every_model(site: str, page: Page) -> None:

@@ -15,6 +15,7 @@ import param
 from ml.dashboards import theme
 from ml.dashboards.written import FIELD_NAMES, MODEL_NAMES, UNITS, YEARS
 from ml.valuation.request import (
+    RANGES,
     FieldProblem,
     InvalidRequestError,
     ModelName,
@@ -118,6 +119,15 @@ class HomeForm(param.Parameterized):
         listed = ValuationRequest.of(**given, mode="listed")
         before = {"mode": "before_listing", "list_price_sek": None}
         return Asked(listed.model_copy(update=before), listed)
+
+    def number_in(self, name: str) -> float | None:
+        """Read a field's number; None where it holds none that may stand there."""
+        lowest, highest = RANGES[name]
+        try:
+            number = float(as_number(getattr(self, name)))
+        except ValueError:
+            return None
+        return number if lowest <= number <= highest else None
 
     def link_fields(self) -> dict[str, str]:
         """Give what is filled in, as a link holds it."""

@@ -100,6 +100,8 @@ class ValuationForm(pn.viewable.Viewer):
         self._filled: dict[str, str] = {}
         self._sales: list[dict[str, float]] = []
         self._building: dict[str, float] = {}
+        self._fee_sek_per_m2: float | None = None
+        self._usual_fee = ""
         self._address = AddressField(
             self._suggest,
             label=FIELD_NAMES["address"].to(language),
@@ -194,6 +196,7 @@ class ValuationForm(pn.viewable.Viewer):
             lambda *_: pn.state.execute(self._describe_assumed),
             [name for name in NUMBER_FIELDS if name != "list_price_sek"] + ["date"],
         )
+        self.form.param.watch(self._fill_usual_fee, "living_area_m2")
 
     def _ask(self, *_: object) -> None:
         self.param.trigger("asked")
@@ -234,6 +237,7 @@ class ValuationForm(pn.viewable.Viewer):
         self._sales = [sale.facts() for sale in sales]
         year = known.construction_year if known else None
         self._building = {"construction_year": year} if year else {}
+        self._fee_sek_per_m2 = known.fee_sek_per_m2_month if known else None
         self._past.param.update(
             rows=[sale_row(sale, self.language) for sale in sales],
             choice=-1,
@@ -244,6 +248,7 @@ class ValuationForm(pn.viewable.Viewer):
         )
         if fills:
             self._fill(self._building)
+            self._fill_usual_fee()
         await self._describe_assumed()
 
     def _known_at(self, address: str) -> KnownBuilding | None:
@@ -276,6 +281,26 @@ class ValuationForm(pn.viewable.Viewer):
         }
         self.form.param.update(**{**stale, **self._filled})
 
+    def _fill_usual_fee(self, *_: object) -> None:
+        """Fill in what the house's flats of this size pay, unless a fee is given."""
+        if self._fee_sek_per_m2 is None or not self._is_fee_free():
+            return
+        area_m2 = self.form.number_in("living_area_m2")
+        fee_sek = round(self._fee_sek_per_m2 * (area_m2 or 0), -1)
+        self._usual_fee = theme.plain(fee_sek, self.language) if fee_sek else ""
+        self._filled["fee_sek_per_month"] = self._usual_fee
+        self.form.fee_sek_per_month = self._usual_fee
+
+    def _is_fee_free(self) -> bool:
+        return self.form.fee_sek_per_month in ("", self._usual_fee)
+
+    def _usual(self) -> list[Assumption]:
+        """Tell of the fee if it is the house's usual one, not one that was given."""
+        if not self._usual_fee or self.form.fee_sek_per_month != self._usual_fee:
+            return []
+        fee_sek = self.form.number_in("fee_sek_per_month")
+        return [Assumption("fee_sek_per_month", fee_sek, "house")]
+
     async def _describe_assumed(self) -> None:
         try:
             request = self.form.asked().request
@@ -284,6 +309,7 @@ class ValuationForm(pn.viewable.Viewer):
             return
         assumed = await asyncio.to_thread(self._assumed_of, request)
         if assumed is not None:
+            assumed = [*self._usual(), *assumed]
             self._assumed.object = _assumed_html(assumed, self.language)
 
     def _assumed_of(self, request: ValuationRequest) -> list[Assumption] | None:

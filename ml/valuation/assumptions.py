@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from ml.valuation.request import ValuationRequest
     from ml.valuation.value import Valuer
 
-Source = Literal["address", "building", "nearby", "area", "district", "city", "unknown"]
+Source = Literal[
+    "address", "building", "house", "nearby", "area", "district", "city", "unknown"
+]
 
 SOURCE_WORDS: dict[Source, Words] = {
     "address": Words("står i adressen", "stated in the address"),
     "building": Words(
         "som vid en tidigare försäljning i huset", "as at an earlier sale in the house"
     ),
+    "house": Words("som är vanligt i huset", "which is usual in the house"),
     "nearby": Words("som i närmaste kända hus", "as in the nearest known building"),
     "area": Words("följer av boarean", "follows from the living area"),
     "district": Words("som är vanligt i området", "which is usual in the area"),
