@@ -62,7 +62,6 @@ class SeedRecipeModel:
 
     name: ClassVar[str] = "seed_recipe"
     drops_rows: ClassVar[bool] = True
-    drops_rows: ClassVar = True
 
     def __init__(
         self, *, threads: int = 1, n_estimators: int = 3000, learning_rate: float = 0.01
