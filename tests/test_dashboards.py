@@ -236,7 +236,7 @@ def test_the_answer_shows_value_range_class_and_date(
     assert "Något osäker" in html
     assert "klass 3 av 7" in html
     assert html.count('<i class="on">') == 3
-    assert "Två av tre bostäder säljs inom 15 % från värdet." in html
+    assert "Två av tre bostäder säljs inom 15 % av värdet." in html
 
 
 def test_the_answer_is_given_in_english_with_swedish_amounts(
@@ -254,7 +254,7 @@ def test_a_refused_value_is_not_shown_big_but_its_reason_is(
 ) -> None:
     html = answer_html(valued(valuer, living_area_m2="700"), facts, "sv")
     assert "Ingen värdering" in html
-    assert "Boarean ligger utanför de bostäder vi har sett säljas." in html
+    assert "Boarean är större eller mindre än hos alla bostäder" in html
     assert 'class="value' not in html
     assert "Nio av tio" not in html
 

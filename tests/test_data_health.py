@@ -196,10 +196,14 @@ def test_a_crawl_without_an_end_is_no_mystery() -> None:
 def test_the_whole_tab_is_shown_in_both_languages(settings: Settings) -> None:
     swedish = html(data_health_section(settings, "sv"))
     english = html(data_health_section(settings, "en"))
-    for text in ("Vad hände i natt?", "Hur färska är data?", "Rader, steg för steg"):
+    for text in (
+        "Vad hände det senaste dygnet?",
+        "Hur färska är data?",
+        "Rader, steg för steg",
+    ):
         assert text in swedish
         assert text not in english
-    assert "What happened last night?" in english
+    assert "What happened in the last 24 hours?" in english
     assert "1\u00a0000 observationer = 985 godkända + 15 bortvalda" in swedish
     assert "Saknas aldrig: sidans adress." in swedish
     assert "90,0\u00a0% av försäljningarna har en position ur källan" in swedish

@@ -166,7 +166,10 @@ def test_market_is_what_index_level_and_drift_have_done_since_the_reference(
     ]
     effects = [each.effect_pct for each in market]
     assert effects == pytest.approx(100 * (index / 60_000 * shift - 1), abs=0.06)
-    assert market[0].text == "Prisindex +15,0 % sedan 2015-01-15"
+    assert market[0].text == (
+        "Prisindex +15,0 % sedan 2015-01-15; "
+        "dessutom de senaste veckornas försäljningar"
+    )
 
 
 def test_a_home_without_a_known_index_is_explained_too(

@@ -327,7 +327,7 @@ def test_no_trait_moves_the_error_against_reason() -> None:
 def test_every_class_and_reason_has_words_in_both_languages() -> None:
     assert set(CLASS_NAMES) == {*FSD_BANDS_PCT, 0}
     assert set(REFUSAL_WORDS) == set(REFUSAL_REASONS)
-    assert class_meaning(6).sv == "Två av tre bostäder säljs inom 7,5 % från värdet."
+    assert class_meaning(6).sv == "Två av tre bostäder säljs inom 7,5 % av värdet."
     assert (
         class_meaning(6).en == "Two homes in three are sold within 7.5% of the value."
     )

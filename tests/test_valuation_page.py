@@ -172,7 +172,7 @@ def test_an_asking_price_without_its_model_is_told(site: str, page: Page) -> Non
 
 def test_a_refusal_gives_its_reason_and_no_value(site: str, page: Page) -> None:
     page.goto(f"{site}/valuation?{HOME.replace('=50', '=700')}")
-    page.locator(".notice", has_text="Boarean ligger utanför").wait_for()
+    page.locator(".notice", has_text="Boarean är större").wait_for()
     assert page.locator(".value").count() == 0
 
 

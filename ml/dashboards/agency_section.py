@@ -31,27 +31,27 @@ FEWEST_IN_CITY, FEWEST_IN_DISTRICT = 20, 3
 LONGEST_NAME, IN_ROW = 60, 19
 """Characters of an agency's name in text, and beside its row with the count."""
 
-TITLE_DISTRICT = Words("Mäklare i {district}", "Agencies in {district}")
+TITLE_DISTRICT = Words("Mäklare: {district}", "Agencies: {district}")
 TITLE_CITY = Words("Mäklare i Stockholm", "Agencies in Stockholm")
 LEDE = Words(
-    "Slutpris mot värde per mäklare: hur mycket mer än snittmäklarens försäljningar, "
+    "Slutpris mot värde per mäklare: hur mycket över eller under snittmäklaren, "
     "justerat för område, månad, storlek och värde. Ju färre försäljningar, desto "
     "närmare snittet dras skattningen. Strecket är ett intervall som i nio fall av tio "
     "rymmer mäklarens egen nivå.",
-    "Sold price against value by agency: how much above the mean agency's sales, "
+    "Sold price against value by agency: how much above or below the mean agency, "
     "adjusted for area, month, size and value. The fewer the sales, the closer to the "
     "mean an estimate is drawn. The bar holds the agency's own level in nine cases of "
     "ten.",
 )
 NONE_IN_DISTRICT = Words(
-    "Ingen värderad försäljning med känd mäklare ligger i {district}, så här visas "
-    "hela staden.",
+    "I området {district} finns ingen värderad försäljning med känd mäklare, så här "
+    "visas hela staden.",
     "No valued sale with a known agency lies in {district}, so the whole city is "
     "shown.",
 )
 FEW_IN_DISTRICT = Words(
-    "För få värderade försäljningar i {district} för att jämföra mäklare där, så här "
-    "visas hela staden.",
+    "I området {district} är för få försäljningar värderade för att jämföra mäklare, "
+    "så här visas hela staden.",
     "Too few valued sales in {district} to compare agencies there, so the whole city "
     "is shown.",
 )

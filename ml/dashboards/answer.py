@@ -57,25 +57,26 @@ MODELS = Words("Modellerna sida vid sida", "The models side by side")
 MODELS_LEDE = Words(
     "Varje registrerad modell har fått samma fråga. Stapeln är spannet som nio av tio "
     "slutpriser ryms i, strecket är värdet.",
-    "Every registered model was asked the same. The bar is the span that holds nine of "
-    "ten final prices, the mark is the value.",
+    "Every registered model was asked the same question. The bar is the span that "
+    "holds nine of ten final prices, the mark is the value.",
 )
 MODELS_ASKED = Words(
     "Varje registrerad modell har fått samma fråga.",
-    "Every registered model was asked the same.",
+    "Every registered model was asked the same question.",
 )
 MODEL, VALUE = Words("Modell", "Model"), Words("Värde", "Value")
 SPAN, TIME = Words("Spann", "Span"), Words("Svarstid", "Time taken")
 SHOWN_ABOVE = Words("visas ovan", "shown above")
 PENDING = Words("räknar …", "working …")
-SECONDS = Words("{number} s", "{number} s")
+SECONDS = Words("på {number} s", "in {number} s")
 
 LISTED = Words("Med utgångspriset {price}", "With the asking price {price}")
 LISTED_LEDE = Words(
     "Ett utgångspris säger något om bostaden som ingen annan uppgift gör. Därför "
     "räknar en egen modell när det är känt. Den streckade linjen är utgångspriset.",
-    "An asking price says something of the home that no other fact does. A model of "
-    "its own values the home when it is known. The dashed line is the asking price.",
+    "An asking price says something about the home that no other fact does. So a "
+    "separate model values the home when it is known. The dashed line is the asking "
+    "price.",
 )
 BEFORE_LISTING = Words("Före annons", "Before listing")
 ONCE_LISTED = Words("När den är annonserad", "Once listed")
@@ -90,6 +91,10 @@ NO_LISTED_MODEL = Words(
     "cannot be shown. The value above is the one before listing.",
 )
 
+REFUSED_SOURCE = Words(
+    "Modell: {model} version {version}, {count} försäljningar till och med {last}.",
+    "Model: {model} version {version}, {count} sales up to {last}.",
+)
 SOURCE = Words(
     "Räknat av {model} version {version} ur {count} försäljningar till och med {last}. "
     "Det ersätter inte en mäklares värdering: modellen vet inget om skick, balkong och "
@@ -228,7 +233,8 @@ def listed_problem_html(reason: str, price_sek: float, language: Language) -> st
 
 def source_html(valuation: Valuation, facts: City, language: Language) -> str:
     """Say which model and how many sales the value rests on, and what it leaves out."""
-    text = SOURCE.to(language).format(
+    words = REFUSED_SOURCE if valuation.refusal_reason else SOURCE
+    text = words.to(language).format(
         model=MODEL_NAMES[valuation.model].to(language),
         version=valuation.model_version,
         count=theme.number(facts.sale_count),
@@ -405,10 +411,10 @@ def _listed_row(
     words = GAP_ABOVE if gap_sek > 0 else GAP_BELOW if gap_sek < 0 else GAP_NONE
     gap = words.to(language).format(amount=theme.sek(abs(gap_sek)))
     share = theme.percent(100 * gap_sek / price_sek, 1, language)
-    sign = "+" if gap_sek > 0 else ""
+    note = f"{gap} ({'+' if gap_sek > 0 else ''}{share})"
     return (
-        f'<li><span class="name">{name.to(language)}<small>{gap}</small></span>'
+        f'<li><span class="name">{name.to(language)}<small>{note}</small></span>'
         f'<span class="amount number">{rounded(valuation.value_sek)}'
         f"{theme.NBSP}kr</span>{_span_html(valuation, scale, price_sek)}"
-        f'<span class="took number">{sign}{share}</span></li>'
+        '<span class="took"></span></li>'
     )

@@ -61,9 +61,10 @@ SHOWN_PROBLEMS = 50
 TITLE = Words("Värdera en fil med bostäder", "Value a file of homes")
 LEDE = Words(
     "CSV eller Excel med en bostad per rad. Adress och boarea måste finnas, resten "
-    "antas där det saknas. Kolumner vi inte känner följer med till svaret.",
+    "antas där det saknas. Kolumner vi inte känner igen följer med i svaret.",
     "CSV or Excel with a home in each row. Address and living area are needed, the "
-    "rest is assumed where it is missing. Columns we do not know are carried along.",
+    "rest is assumed where it is missing. Columns we do not recognise are carried "
+    "over.",
 )
 CHOOSE = Words("Välj fil", "Choose a file")
 HINT = Words(
@@ -77,10 +78,10 @@ ASKING_PRICE = Words(
 TEMPLATE = Words("Mall att fylla i", "Template to fill in")
 TEMPLATE_NAME = Words("slutpris-mall", "slutpris-template")
 HEADINGS = Words(
-    "Rubriker som känns igen: {names}. Datum är dagen bostaden värderas per, i dag om "
-    "den saknas.",
-    "Headings that are known: {names}. Date is the day the home is valued as of, today "
-    "when it is missing.",
+    "Rubriker som känns igen: {names}. Datum är värderingsdagen; saknas det används "
+    "dagens datum.",
+    "Recognised headings: {names}. Date is the day the home is valued as of, today if "
+    "missing.",
 )
 READING = Words("Läser {name} …", "Reading {name} …")
 VALUING = Words(

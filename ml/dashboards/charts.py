@@ -116,7 +116,7 @@ class Band:
             y1=list(self.lows),
             y2=list(self.highs),
             fill_color=self.colour,
-            fill_alpha=0.16,
+            fill_alpha=0.24,
         )
 
 
@@ -305,7 +305,7 @@ def interval_rows(
         }
     )
     made.segment(
-        "low", "row", "high", "row", source=source, color=colour, width=5, alpha=0.5
+        "low", "row", "high", "row", source=source, color=colour, width=5, alpha=0.65
     )
     dots = made.scatter("value", "row", source=source, size=10, color=colour)
     made.add_tools(HoverTool(renderers=[dots], tooltips=LABEL))

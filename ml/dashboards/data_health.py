@@ -22,6 +22,7 @@ from ml.dashboards.flow_now import (
     dbt_tests_card,
     freshness,
     freshness_card,
+    last_night,
     now_utc,
     records,
     runs_card,
@@ -35,7 +36,7 @@ from ml.dashboards.flow_rows import (
 )
 from ml.dashboards.flow_state import Flow, read_flow
 from ml.dashboards.flow_versions import models_card, packages_card, snapshot_card
-from ml.dashboards.run_words import run_sentence
+from ml.dashboards.run_words import check_sentences, run_sentence
 from ml.valuation.markup import Markup, element
 from ml.valuation.words import Language, Words
 
@@ -109,6 +110,8 @@ def summary(flow: Flow, language: Language) -> list[tuple[str, str]]:
     if ended:
         mark = GOOD if ended[0]["status"] == "SUCCESS" else BAD
         found.append((mark, run_sentence(ended[0], language)))
+    for run in last_night(ended):
+        found += [(BAD, each) for each in check_sentences(run, language)]
     if flow.dbt_tests is not None:
         results = flow.dbt_tests["results"]
         mark = GOOD if all(each["status"] in WELL for each in results) else BAD

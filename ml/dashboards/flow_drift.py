@@ -13,6 +13,7 @@ import pandas as pd
 from ml.dashboards import shell, theme
 from ml.dashboards.flow_charts import NumberedBar, numbered_bars
 from ml.dashboards.flow_now import said, subtitle
+from ml.dashboards.health_words import served_name
 from ml.valuation.reason_groups import FEATURE_NAMES
 from ml.valuation.words import Language, Words
 
@@ -44,21 +45,21 @@ TOO_FEW = Words(
     "{reference} in the year before.",
 )
 NOTHING = Words(
-    "Inget av det modellen ser har ändrats mer än slumpen gör.",
-    "Nothing that the model sees has changed more than chance does.",
+    "Inget av det modellen ser har ändrats mer än slumpen kan förklara.",
+    "Nothing that the model sees has changed more than chance would explain.",
 )
 SHIFTED = Words(
     "{n} av {all} egenskaper, med {weight} av vikten i modellen, har ändrats mer än "
-    "slumpen brukar. Viktigast: {names}.",
+    "slumpen kan förklara. Viktigast: {names}.",
     "{n} of {all} features, with {weight} of the weight in the model, have changed "
-    "more than chance usually does. Most important: {names}.",
+    "more than chance would explain. Most important: {names}.",
 )
 LEDE = Words(
     "{verdict} Jämför {current} försäljningar {from_} – {to} med {reference} under "
-    "året före. De viktigaste egenskaperna för modellen {model} står överst, med sin "
+    "året före. De viktigaste egenskaperna för {model}, står överst, med sin "
     "andel av hur modellen flyttar värdena.",
     "{verdict} Compares {current} sales from {from_} to {to} with {reference} of the "
-    "year before. The features that matter most to the model {model} are on top, with "
+    "year before. The features that matter most to {model}, are on top, with "
     "their share of how it moves values.",
 )
 CHART = Words(
@@ -117,6 +118,12 @@ def drift_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
         said(LIMITS.to(language), is_small=True),
         lede=_lede(found, language),
     )
+
+
+def _model(title: str, language: Language) -> str:
+    """Name the model of ``xgboost 3``."""
+    name, _, version = title.rpartition(" ")
+    return f"{served_name(name, language)}, version {version}" if name else title
 
 
 def drift_sentence(found: Mapping[str, Any], language: Language) -> str:
@@ -179,7 +186,7 @@ def _lede(found: Mapping[str, Any], language: Language) -> str:
         reference=theme.number(found["reference"]["sale_count"], 0, language),
         from_=found["current"]["first_sold_date"],
         to=found["current"]["last_sold_date"],
-        model=found["model"],
+        model=_model(found["model"], language),
     )
 
 

@@ -52,7 +52,7 @@ SWEDISH_TIME = Words("Alla tider är svensk tid.", "All times are Swedish time."
 
 FRESHNESS = Words("Hur färska är data?", "How fresh are the data?")
 FRESHNESS_LEDE = Words(
-    "Crawl, bygge och publicering går varje natt klockan 03:00. {time}",
+    "Crawl, bygge och publicering körs varje natt klockan 03:00. {time}",
     "Crawl, build and publishing run every night at 03:00. {time}",
 )
 NEWEST_SALE = Words("Senaste försäljningen", "The newest sale")
@@ -63,7 +63,7 @@ HEADS = {
     "when": Words("När", "When"),
     "age": Words("Ålder", "Age"),
     "limit": Words("Sent efter", "Late after"),
-    "state": Words("Läge", "State"),
+    "state": Words("Status", "State"),
     "why": Words("Varför den gränsen", "Why that limit"),
 }
 ON_TIME = Words("✓\u00a0I\u00a0tid", "✓\u00a0On\u00a0time")
@@ -79,10 +79,10 @@ CRAWL_SENTENCE = Words(
     "The last crawl: {when}, {pages} pages, {new} new sales, {how}.",
 )
 CRAWL_MORE = Words(
-    "Den höll på i {time}, läste {cards} kort per söksida, såg något nytt om {changed} "
+    "Den tog {time}, läste {cards} kort per söksida, såg något nytt om {changed} "
     "kända försäljningar och fick lägga undan {quarantined} som inte gick att läsa.",
-    "It went on for {time}, read {cards} cards per search page, saw something new of "
-    "{changed} known sales and set aside {quarantined} that could not be read.",
+    "It took {time}, read {cards} cards per search page, found changes in {changed} "
+    "known sales and set aside {quarantined} that could not be read.",
 )
 NO_CRAWL = Words(
     "Ingen crawl har gått: den här mappen fylldes från filer. Kör "
@@ -109,7 +109,7 @@ CRAWL_COLUMNS = {
     "quarantined": Words("Oläsliga", "Unreadable"),
 }
 
-RUNS = Words("Vad hände i natt?", "What happened last night?")
+RUNS = Words("Vad hände det senaste dygnet?", "What happened in the last 24 hours?")
 NO_RUNS = Words(
     "Ingen historik över körningar är skriven ännu. Den skrivs av tillgången "
     "reports/runs, efter varje körning i Dagster, och av "

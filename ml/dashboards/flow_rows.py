@@ -43,7 +43,7 @@ SHOWN_YEARS = 6
 STAGES_TITLE = Words("Rader, steg för steg", "Rows, stage by stage")
 STAGES_LEDE = Words(
     "{observations} observationer = {accepted} godkända + {rejected} bortvalda. Utan "
-    "upprepningar är de {deduplicated} = {accepted} godkända + {flagged} felmärkta. "
+    "upprepningar är de {deduplicated} = {accepted} godkända + {flagged} underkända. "
     "Alla godkända har egenskaper: {features}.",
     "{observations} observations = {accepted} accepted + {rejected} rejected. Without "
     "repeats they are {deduplicated} = {accepted} accepted + {flagged} flagged. All "
@@ -55,8 +55,8 @@ NOT_RECONCILED = Words(
     "lost.",
 )
 STAGES_SOURCE = Words(
-    "marts.stage_counts; löftet står i docs/decisions/0003",
-    "marts.stage_counts; the promise is docs/decisions/0003",
+    "marts.stage_counts; regeln att ingen rad försvinner: docs/decisions/0003",
+    "marts.stage_counts; the rule that no row is lost: docs/decisions/0003",
 )
 STAGE, ROWS = Words("Steg", "Stage"), Words("Rader", "Rows")
 
@@ -71,7 +71,7 @@ REPEATED_LEDE = Words(
 )
 REJECTED_CHART = Words(
     "Bortvalda per försäljningsmånad, utom upprepningar (antal)",
-    "Rejected by month of sale, repeats apart (count)",
+    "Rejected by month of sale, excluding repeats (count)",
 )
 RULES_TITLE = Words("Reglerna", "The rules")
 NONE_REJECTED = Words("Inget är bortvalt.", "Nothing is rejected.")
@@ -88,7 +88,7 @@ EXAMPLE, MONTH = Words("Ett exempel", "An example"), Words("Månad", "Month")
 MISSING_TITLE = Words("Saknade värden", "Missing values")
 MISSING_LEDE = Words(
     "Andel av försäljningarna {year} som saknar värdet i källan. Det som behövs av "
-    "modellerna ersätts med en gissning (imputeras), och märks.",
+    "modellerna ersätts med en gissning (imputeras) och markeras.",
     "Share of the sales of {year} whose source lacks the value. What the models need "
     "is replaced by a guess (imputed), and flagged.",
 )
@@ -102,7 +102,7 @@ MISSING_CHART = Words(
 )
 BY_YEAR = Words("Saknas per år, procent", "Missing by year, percent")
 MISSING_SOURCE = Words("marts.missing_values", "marts.missing_values")
-COLUMN, YEAR = Words("Uppgift", "Column"), Words("År", "Year")
+COLUMN, YEAR = Words("Uppgift", "Field"), Words("År", "Year")
 MISSING, IMPUTED = Words("Saknas", "Missing"), Words("Imputerat", "Imputed")
 SALES = Words("Försäljningar", "Sales")
 NOT_IMPUTED = Words("imputeras inte", "not imputed")
@@ -118,6 +118,10 @@ PLACED_LEDE = Words(
     "our own geocoder, by earlier sales of the address, or in the middle of the street "
     "or the district. The uncertainty is the radius that holds the true place 95 times "
     "of 100.",
+)
+ALL_PLACED = Words(
+    "Alla försäljningar har en position ur källan.",
+    "All sales have a position from their source.",
 )
 PLACED_CHART = Words(
     "Hur försäljningarna är placerade, procent", "How the sales are placed, percent"
@@ -269,6 +273,7 @@ def placed_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
     if found is None:
         return missing_card(PLACED_TITLE, "marts.geocoding_precision", language)
     own = found.loc[found["placed_by"] == "source", "sale_pct"].sum()
+    words = ALL_PLACED if round(own, 1) >= 100 else PLACED_LEDE
     bars = [_placed_bar(row, language) for row in records(found)]
     return shell.chart_card(
         PLACED_TITLE.to(language),
@@ -278,7 +283,7 @@ def placed_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
             title=PLACED_CHART.to(language),
         ),
         language=language,
-        lede=PLACED_LEDE.to(language).format(pct=theme.percent(own, 1, language)),
+        lede=words.to(language).format(pct=theme.percent(own, 1, language)),
         source=PLACED_SOURCE.to(language),
         table=_placed_table(found, language),
         file_name="geocoding_precision",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ml.dashboards import shell, theme
 from ml.dashboards.flow_now import folded, said, subtitle
+from ml.dashboards.health_words import served_name
 from ml.dashboards.run_words import local_time
 from ml.valuation.words import Language, Words
 
@@ -133,7 +134,7 @@ def _model_row(model: ModelVersion, language: Language) -> dict[str, object]:
     data = inputs.get("data_fingerprint") or lineage.get("data_snapshot")
     rows = lineage.get("rows")
     return {
-        MODEL.to(language): model.name,
+        MODEL.to(language): served_name(model.name, language),
         VERSION.to(language): model.version,
         REGISTERED.to(language): local_time(model.created_at),
         SOLD.to(language): None if rows is None else theme.number(rows, 0, language),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ml.champions import Champions
 from ml.dashboards import shell
-from ml.dashboards.health_words import model_name
+from ml.dashboards.health_words import served_name
 from ml.dashboards.tables import marked_table
 from ml.decision_log import GATE
 from ml.registry import RegistryError
@@ -28,11 +28,11 @@ TITLE = Words("Versionen som svarar", "The version that answers")
 LEDE = Words(
     "En ny version tar över när den på samma senaste försäljningar slår den som "
     "svarar, de indexerade jämförelserna och föregångarens recept, med intervall och "
-    "kvotmått inom sina gränser. Siffrorna står i Dagster, vid kontrollen gate.",
+    "kvotmått inom sina gränser. Siffrorna står i Dagster, under kontrollen ”gate”.",
     "A new version takes over when it beats the one that answers, the indexed "
     "comparables and the predecessor's recipe on the same latest sales, with ranges "
-    "and ratio figures within their bands. The figures are in Dagster, at the check "
-    "gate.",
+    "and ratio figures within their bands. The figures are in Dagster, under the "
+    "check “gate”.",
 )
 COLUMNS = (
     Words("Modell", "Model"),
@@ -40,8 +40,6 @@ COLUMNS = (
     Words("Nyast", "Newest"),
     Words("Senaste beslut", "Last decision"),
 )
-LISTED = Words("med utgångspris", "with asking price")
-LISTED_SUFFIX = "_listed"
 UNDECIDED = Words(
     "Inget: den nyaste svarar tills någon prövats.",
     "None: the newest answers until one is judged.",
@@ -59,6 +57,9 @@ DECISIONS = {
         "{day}: version {version} was rolled back",
     ),
 }
+NONE_BETTER = Words(
+    ", men svarar tills en version godkänts", ", but answers until one passes"
+)
 BY_PERSON = Words(", av {by}: {reason}", ", by {by}: {reason}")
 VERSION = Words("version {number}", "version {number}")
 
@@ -77,18 +78,15 @@ def gate_card(settings: Settings, language: Language) -> pn.viewable.Viewable | 
 def _row(champions: Champions, name: str, language: Language) -> list[object]:
     last = champions.history(name).last
     newest = champions.registry.numbers(name)[-1]
+    answering = _answering(champions, name, language)
     return [
-        _title(name, language),
-        _answering(champions, name, language),
+        served_name(name, language),
+        answering,
         VERSION.to(language).format(number=newest),
-        UNDECIDED.to(language) if last is None else _decision(last, language),
+        UNDECIDED.to(language)
+        if last is None
+        else _decision(last, language) + _until(last, answering, language),
     ]
-
-
-def _title(name: str, language: Language) -> str:
-    title = model_name(name.removesuffix(LISTED_SUFFIX), language)
-    is_listed = name.endswith(LISTED_SUFFIX)
-    return f"{title}, {LISTED.to(language)}" if is_listed else title
 
 
 def _answering(champions: Champions, name: str, language: Language) -> str:
@@ -97,6 +95,13 @@ def _answering(champions: Champions, name: str, language: Language) -> str:
     except RegistryError:
         return UNREADABLE.to(language)
     return VERSION.to(language).format(number=number)
+
+
+def _until(entry: Entry, answering: str, language: Language) -> str:
+    """Explain that a refused version answers: no version passed as yet."""
+    refused = VERSION.to(language).format(number=entry.version)
+    is_explained = entry.action == "keep" and refused == answering
+    return NONE_BETTER.to(language) if is_explained else ""
 
 
 def _decision(entry: Entry, language: Language) -> str:

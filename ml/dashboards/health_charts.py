@@ -49,11 +49,11 @@ if TYPE_CHECKING:
 
 ERROR_TITLE = Words("Fel månad för månad", "Error month by month")
 ERROR_LEDE = Words(
-    "Medianfelet (MdAPE) och medelfelet (MAPE) i procent av slutpriset, {model}. Det "
+    "{model}: medianfelet (MdAPE) och medelfelet (MAPE) i procent av slutpriset. Det "
     "skuggade är 95 %-intervallet för månadens medianfel; få försäljningar ger brett "
     "intervall.",
-    "The median error (MdAPE) and the mean error (MAPE) in percent of the price, "
-    "{model}. The shaded range is the 95% interval of the month's median error; few "
+    "{model}: the median error (MdAPE) and the mean error (MAPE) in percent of the "
+    "price. The shaded range is the 95% interval of the month's median error; few "
     "sales make it wide.",
 )
 BIAS_TITLE = Words("Snedhet månad för månad", "Bias month by month")
@@ -106,11 +106,12 @@ SEGMENT_TITLES = {
 }
 SEGMENT_LEDES = {
     "price_decile": Words(
-        "Snedhet per prisdecil, 1 billigast. Decilen väljs av slutpriset, så billiga "
-        "ser alltid något övervärderade ut och dyra undervärderade: jämför modeller.",
-        "Bias by tenth of the prices, 1 cheapest. A tenth is chosen by the price, so "
-        "cheap ones always look somewhat overvalued and dear ones undervalued: compare "
-        "models.",
+        "Snedhet per prisdecil, 1 billigast. Att dela in efter slutpris får i sig "
+        "billiga att se något övervärderade ut och dyra undervärderade: jämför "
+        "modeller, inte deciler.",
+        "Bias by tenth of the prices, 1 cheapest. Grouping by the sold price "
+        "in itself makes cheap ones look somewhat overvalued and dear ones "
+        "undervalued: compare models, not tenths.",
     ),
     "size": Words(
         "Snedhet per boarea i kvadratmeter, med 95 %-intervall.",
@@ -125,8 +126,8 @@ SEGMENT_LEDES = {
         "±2 %. Ytan visar antalet försäljningar. Stadsdelar med färre än {fewest} "
         "försäljningar visas inte.",
         "The colour shows the bias: blue is valued too low, red too high, green within "
-        "±2%. The area shows the number of sales. Districts of fewer than {fewest} "
-        "sales are not shown.",
+        "±2%. The area shows the number of sales. Districts with fewer than "
+        "{fewest} sales are not shown.",
     ),
 }
 SEGMENT_NAMES = {

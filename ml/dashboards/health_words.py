@@ -32,6 +32,8 @@ BACKTEST_SOURCE = Words(
     "prövning månad för månad, {first}–{last}, {n} försäljningar; gjord {made}",
     "backtest month by month, {first}–{last}, {n} sales; made {made}",
 )
+LISTED = Words("med utgångspris", "with asking price")
+LISTED_SUFFIX = "_listed"
 CLASS = Words("Klass", "Class")
 NONE = "–"
 
@@ -40,6 +42,13 @@ def model_name(model: str, language: Language) -> str:
     """Name a model for a reader; one we have no name for by its own."""
     words = MODEL_NAMES.get(model)
     return words.to(language) if words else model
+
+
+def served_name(model: str, language: Language) -> str:
+    """Name a registered model: ``XGBoost, med utgångspris``."""
+    title = model_name(model.removesuffix(LISTED_SUFFIX), language)
+    is_listed = model.endswith(LISTED_SUFFIX)
+    return f"{title}, {LISTED.to(language)}" if is_listed else title
 
 
 def class_name(label: str, language: Language) -> str:

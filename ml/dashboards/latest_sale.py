@@ -50,11 +50,11 @@ if TYPE_CHECKING:
     from warehouse.settings import Settings
 
 SALE_TITLE = Words("Senaste försäljningen", "The latest sale")
-FETCHED = Words("slutpris", "price fetched")
+FETCHED = Words("slutpris", "sold price")
 ASKED = Words("utgångspris", "asking price")
 FACTS = {
     "living_area_m2": Words("{value} m²", "{value} m²"),
-    "rooms": Words("{value} rum", "{value} rooms"),
+    "rooms": Words("{value} rum", "rooms: {value}"),
     "floor": Words("våning {value}", "floor {value}"),
     "construction_year": Words("byggår {value}", "built {value}"),
     "fee_sek_per_month": Words("avgift {value} kr/mån", "fee {value} kr a month"),
@@ -77,12 +77,12 @@ ORIGIN_NOTES: dict[Origin, Words] = {
         "this one.",
     ),
     "afterwards": Words(
-        "Efterhand: värdet räknades ut nu, med det som var känt på försäljningsdagen, "
-        "men modellen kan ha tränats på just den här försäljningen. Det är inget prov "
-        "på modellen.",
-        "Afterwards: the value was computed now, from what was known on the day of the "
-        "sale, but the model may have been trained on this very sale. It is no test of "
-        "the model.",
+        "I efterhand: värdet räknades ut nu, med det som var känt på "
+        "försäljningsdagen, men modellen kan ha tränats på just den här "
+        "försäljningen. Det är inget prov på modellen.",
+        "Afterwards: the value was computed now, from what was known on the day of "
+        "the sale, but the model may have been trained on this very sale. It is no "
+        "test of the model.",
     ),
 }
 NOBODY_SAID = Words(
@@ -97,11 +97,11 @@ SAID_COLUMNS = (
     Words("Fel", "Error"),
     Words("Skillnad", "Difference"),
     Words("90 %-intervall", "90% range"),
-    Words("Sagt", "Said"),
+    Words("Värderad", "Valued"),
 )
 RANGE_CHART = Words(
     "Värde och 90 %-intervall; linjen är slutpriset",
-    "Value and 90% range; the line is the price fetched",
+    "Value and 90% range; the line is the sold price",
 )
 SNAPSHOT_SOURCE = Words(
     "publicerade försäljningar (marts.sales), prövningen och loggen",
@@ -109,9 +109,10 @@ SNAPSHOT_SOURCE = Words(
 )
 RECENT_TITLE = Words("De senaste försäljningarna", "The latest sales")
 RECENT_LEDE = Words(
-    "De {count} senaste, med värdet från {model}. ”Sagt” talar om hur värdet kom till.",
-    "The latest {count}, with the value of {model}. “Said” tells how the value "
-    "came about.",
+    "De {count} senaste, värderade av {model}. ”Värderad” säger när värdet räknades "
+    "ut.",
+    "The latest {count}, valued by {model}. “Valued” tells when the value was "
+    "computed.",
 )
 RECENT_COLUMNS = (
     Words("Adress", "Address"),
@@ -119,7 +120,7 @@ RECENT_COLUMNS = (
     Words("Slutpris", "Price"),
     Words("Värde", "Value"),
     Words("Fel", "Error"),
-    Words("Sagt", "Said"),
+    Words("Värderad", "Valued"),
     Words("m²", "m²"),
     Words("Stadsdel", "District"),
 )

@@ -62,8 +62,8 @@ STANDING_TITLE = Words(
 )
 DEFINITION = Words(
     "Bäst är den registrerade modell som har lägst medelfel (MAPE) i den senaste "
-    "prövningen månad för månad och som svarat på minst 95 % av de försäljningar den "
-    "flitigaste svarade på.",
+    "prövningen månad för månad och som svarat på minst 95 % så många försäljningar "
+    "som den som svarat på flest.",
     "The best is the registered model with the lowest mean error (MAPE) in the latest "
     "backtest month by month, among those that answered at least 95% of the sales "
     "answered by the one that answered most.",
@@ -93,7 +93,7 @@ ROLES = {
     "mark": Words("Jämförelse", "Benchmark"),
 }
 MODEL = Words("Modell", "Model")
-LOOK_AT = Words("Visa modellen", "Look at the model")
+LOOK_AT = Words("Visa modellen", "Show the model")
 VERSION = Words("version {number}, {date}", "version {number}, {date}")
 COLUMNS: dict[str, tuple[Words, int]] = {
     "mape_pct": (Words("Medelfel %", "Mean error %"), 2),
@@ -110,9 +110,9 @@ COLUMNS: dict[str, tuple[Words, int]] = {
 
 MISSES_TITLE = Words("Största missarna", "Worst misses")
 MISSES_LEDE = Words(
-    "De {count} värderingar som ligger längst från slutpriset, {model}. Värda att "
+    "{model}: de {count} värderingar som ligger längst från slutpriset. Värda att "
     "titta på en och en: oftast är det bostaden eller uppgiften som är ovanlig.",
-    "The {count} valuations farthest from the price, {model}. Worth looking at one by "
+    "{model}: the {count} valuations farthest from the price. Worth looking at one by "
     "one: most often the home or the record is unusual.",
 )
 MISS_COLUMNS = (

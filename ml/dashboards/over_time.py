@@ -74,16 +74,16 @@ SLIDER_WIDTH = 224
 """Three stand side by side on a wide card."""
 LABEL_SX = {"& .MuiFormLabel-root": {"fontSize": "14px"}}
 TWO_DECIMALS: dict[Language, str] = {
-    "sv": "return tick.toFixed(2).replace('.', ',')",
-    "en": "return tick.toFixed(2)",
+    "sv": "return tick.toFixed(2).replace('.', ',') + '\\u00a0%'",
+    "en": "return tick.toFixed(2) + '%'",
 }
 """How a slider writes its figure; the browser has no Swedish numbers of its own."""
 TITLE = Words("Värdet i tiden", "The value over time")
 LEDE = Words(
-    "Bostaden värderad dag för dag som den var känd då, utan något som hände senare, "
-    "och framåt det scenario du väljer nedanför.",
-    "The home valued as it was known on each day, with nothing that came later, and "
-    "ahead of today the scenario you choose below.",
+    "Bostaden värderad månad för månad med det som var känt då, utan något som hände "
+    "senare, och framåt det scenario du väljer nedanför.",
+    "The home valued month by month from what was known then, with nothing that came "
+    "later, and beyond today the scenario you choose below.",
 )
 LOADING = Words(
     "Räknar ut värdet månad för månad …", "Working out the value month by month …"
@@ -121,7 +121,8 @@ NO_HISTORY = Words(
 QUESTIONS = Words("Om den hade sålts en annan dag", "Had it been sold on another day")
 QUESTIONS_LEDE = Words(
     "Skillnaden mot värdet i dag, delad i vad stadens prisnivå ensam gör och resten: "
-    "området, hur så stora bostäder går, avgiften mot andras. Delarna summerar.",
+    "området, hur bostäder av den storleken säljer, avgiften mot andras. Tillsammans "
+    "blir delarna skillnaden.",
     "The difference from the value, divided into what the city's price level does by "
     "itself and the rest: the area, how homes of this size sell, the fee against "
     "others'. The parts add up.",
@@ -148,7 +149,7 @@ NO_RELATION = Words(
 )
 HOLD = Words(
     "Senast kända siffror, som antas gälla ännu: {figures}.",
-    "Last known figures, taken to hold still: {figures}.",
+    "Last known figures, assumed to still hold: {figures}.",
 )
 FIGURE_NAMES: dict[Figure, Words] = {
     "policy_rate_pct": Words("styrräntan", "the policy rate"),
@@ -157,13 +158,13 @@ FIGURE_NAMES: dict[Figure, Words] = {
 }
 SLIDERS: dict[Figure, tuple[Words, float, float, float]] = {
     "policy_rate_pct": (
-        Words("Styrränta om ett år, %", "Policy rate in a year, %"), -1, 8, 0.25
+        Words("Styrränta om ett år", "Policy rate in a year"), -1, 8, 0.25
     ),
     "unemployment_pct": (
-        Words("Arbetslöshet om ett år, %", "Unemployment in a year, %"), 3, 14, 0.1
+        Words("Arbetslöshet om ett år", "Unemployment in a year"), 3, 14, 0.1
     ),
     "gdp_growth_yoy_pct": (
-        Words("BNP-tillväxt per år, %", "GDP growth a year, %"), -6, 8, 0.1
+        Words("BNP-tillväxt per år", "GDP growth a year"), -6, 8, 0.1
     ),
 }  # fmt: skip
 """Each figure's slider: its name, lowest, highest and step, in per cent."""

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from ml.valuation.markup import Markup
     from ml.valuation.words import Language
 
-STUDY_TITLE = Words("Lika rätt för alla bostäder?", "Equally right for all homes?")
+STUDY_TITLE = Words("Lika rätt för alla bostäder?", "Equally accurate for all homes?")
 STUDY_LEDE = Words(
-    "Kvotstudien med taxeringsvärldens mått, {model}. Det gröna fältet är bandet där "
+    "{model}: en kvotstudie med taxeringsvärldens mått. Det gröna fältet är bandet där "
     "måttet är bra (IAAO 2013; MKI: Quintos 2021).",
-    "The ratio study with the measures of assessors, {model}. The green field is the "
+    "{model}: a ratio study with the measures of assessors. The green field is the "
     "band in which a measure is good (IAAO 2013; MKI: Quintos 2021).",
 )
 STUDIES: dict[str, tuple[str, int, Words, tuple[float, float]]] = {
@@ -44,8 +44,8 @@ STUDIES: dict[str, tuple[str, int, Words, tuple[float, float]]] = {
         "PRD",
         3,
         Words(
-            "över 1: dyra bostäder värderas lägre än billiga",
-            "above 1: dear homes are valued lower than cheap ones",
+            "över 1: dyra bostäder undervärderas jämfört med billiga",
+            "above 1: dear homes are undervalued against cheap ones",
         ),
         (0.93, 1.08),
     ),
@@ -62,8 +62,8 @@ STUDIES: dict[str, tuple[str, int, Words, tuple[float, float]]] = {
         "MKI",
         3,
         Words(
-            "under 1: dyra bostäder värderas för lågt",
-            "below 1: dear homes are valued too low",
+            "under 1: dyra bostäder undervärderas",
+            "below 1: dear homes are undervalued",
         ),
         (0.85, 1.15),
     ),

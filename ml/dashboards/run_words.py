@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from ml.dashboards.health_words import served_name
 from ml.valuation.words import Language, Words
 
 if TYPE_CHECKING:
@@ -282,6 +283,11 @@ SUCCEEDED = Words(
     "{run} of {when} went well: {steps} steps in {time}.",
 )
 STEP_FAILED = Words("{step} misslyckades.", "{step} failed.")
+NOT_TAKEN_OVER = Words(
+    "{model}: den nya versionen klarade inte slutprovet (kontrollen ”{check}”).",
+    "{model}: the new version did not pass the final check (“{check}”).",
+)
+GATE, CHAMPIONS = "gate", "champions/"
 CHECK_FAILED = Words(
     "Kontrollen {check} av {asset} godkändes inte.",
     "The check {check} of {asset} did not pass.",
@@ -331,10 +337,15 @@ def failures(run: Mapping[str, Any], language: Language) -> list[Failure]:
 
 def check_sentences(run: Mapping[str, Any], language: Language) -> list[str]:
     """Say which checks did not pass in a run."""
-    return [
-        CHECK_FAILED.to(language).format(check=found["check"], asset=found["asset"])
-        for found in run["failed_checks"]
-    ]
+    return [_check_sentence(found, language) for found in run["failed_checks"]]
+
+
+def _check_sentence(found: Mapping[str, Any], language: Language) -> str:
+    check, asset = found["check"], found["asset"]
+    if check == GATE and asset.startswith(CHAMPIONS):
+        model = served_name(asset.removeprefix(CHAMPIONS), language)
+        return NOT_TAKEN_OVER.to(language).format(model=model, check=check)
+    return CHECK_FAILED.to(language).format(check=check, asset=asset)
 
 
 def step_name(step: str, language: Language) -> str:

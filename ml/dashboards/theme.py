@@ -231,7 +231,7 @@ td + td, th + th, th + td { padding-left: 16px; }
 }
 .scroll { overflow-x: auto;
   --paper: var(--panel-surface-color, #fff);
-  --shade: color-mix(in srgb, var(--ink) 17%, transparent);
+  --shade: rgb(0 0 0 / 22%);
   /* a shadow where more lies aside; what scrolls along covers it at the end */
   background:
     linear-gradient(90deg, var(--paper) 40%, transparent) 0 0 / 40px 100% local,

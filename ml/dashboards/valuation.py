@@ -175,12 +175,16 @@ class ValuationPage(pn.viewable.Viewer):
     def open_link(self, fields: dict[str, str]) -> None:
         """Fill in the form of a link, and value it at once."""
         self.form.fill_from_link(fields)
-        pn.state.onload(self._ask)
+        pn.state.onload(self._describe_and_value)
 
     def close(self) -> None:
         """Give back what is borrowed, when the visitor leaves."""
         self._turn += 1
         self._keep(None)
+
+    async def _describe_and_value(self) -> None:
+        await self.form.describe()
+        await self._value()
 
     def _ask(self, *_: object) -> None:
         pn.state.execute(self._value)

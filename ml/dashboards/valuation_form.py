@@ -39,7 +39,7 @@ LABELS = {
     "living_area_m2": Words("Boarea m²", "Living area m²"),
     "rooms": Words("Rum", "Rooms"),
     "floor": Words("Våning", "Floor"),
-    "construction_year": Words("Byggår", "Built in"),
+    "construction_year": Words("Byggår", "Year built"),
     "fee_sek_per_month": Words("Avgift kr/mån", "Monthly fee kr"),
     "operating_cost_sek_per_month": Words("Drift kr/mån", "Running cost kr"),
     "list_price_sek": Words("Utgångspris kr, om du vet", "Asking price kr, if known"),
@@ -62,11 +62,11 @@ SALES_THERE = Words("{count} sålda", "{count} sold")
 SOLD_NONE = Words("numret är inte känt", "number not known")
 DISTRICT = Words("område", "area")
 MISSING_NOTHING = Words("Allt är ifyllt, inget antas.", "All is filled in.")
-ASSUMED_HEAD = Words("Det här saknas och antas:", "This is missing and assumed:")
+ASSUMED_HEAD = Words("Det här saknas och antas:", "Missing, so assumed:")
 ASSUMED = Words("{name}: antas {value}, {source}", "{name}: {value}, {source}")
 NOT_ASSUMED = Words("{name}: okänd, {source}", "{name}: unknown, {source}")
 STILL_NEEDED = Words(
-    "Adress och boarea behövs. Annat som saknas antas, och sägs här.",
+    "Adress och boarea behövs. Allt annat som saknas antas, och listas här.",
     "Address and living area are needed. Anything else missing is assumed, and listed "
     "here.",
 )
@@ -158,7 +158,7 @@ class ValuationForm(pn.viewable.Viewer):
         return self.form
 
     def fill_from_link(self, fields: Mapping[str, str]) -> None:
-        """Fill in what a link holds, and tell what is known and assumed."""
+        """Fill in what a link holds."""
         self.form.fill_from_link(
             {
                 name: _typed(text, self.language) if name in NUMBER_FIELDS else text
@@ -166,7 +166,11 @@ class ValuationForm(pn.viewable.Viewer):
             }
         )
         self._address.value = self.form.address
-        pn.state.execute(self._describe_building)
+
+    async def describe(self) -> None:
+        """Tell what is known and assumed of a home that a link filled in."""
+        await self._describe_building()
+        self._fill_usual_fee()
 
     def show_problems(self, problems: Mapping[str, str]) -> None:
         """Say what is wrong with the fields, and mark them."""

@@ -47,12 +47,12 @@ PICTURE_LEDE = Words(
     "price.",
 )
 SPANS: dict[int, Words] = {
-    1: Words("Senaste månaden", "Last month"),
-    3: Words("Senaste kvartalet", "Last quarter"),
+    1: Words("Senaste månaden", "The last month"),
+    3: Words("Senaste tre månaderna", "The last three months"),
 }
-SPAN_LABEL = Words("Tid", "Time")
+SPAN_LABEL = Words("Period", "Period")
 VALUE_ACROSS = Words("Värde", "Value")
-PRICE_UP = Words("Slutpris", "Price fetched")
+PRICE_UP = Words("Slutpris", "Sold price")
 HISTOGRAM_TITLE = Words("Felens fördelning", "Distribution of errors")
 HISTOGRAM_LEDE = Words(
     "Antal försäljningar efter värdets fel i procent av slutpriset, i steg om 5; "

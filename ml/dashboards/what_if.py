@@ -43,7 +43,7 @@ LEDE = Words(
     "Samma modell, dag och data, men med ett annat faktum. Om skicket vet modellen "
     "inget, så vad en renovering är värd kan den inte säga.",
     "The same model, day and data, but with another fact. Of the home's condition the "
-    "model knows nothing, so what a renovation is worth it cannot say.",
+    "model knows nothing, so it cannot say what a renovation is worth.",
 )
 TABLE = Words("En ändring i taget", "One change at a time")
 COLUMNS = (
@@ -52,13 +52,13 @@ COLUMNS = (
     Words("Procent", "Per cent"),
 )
 ASSUMED = Words(
-    "Räknat från {value}, värdet om det som antas vore känt: {facts}.",
-    "Counted from {value}, the value if what is assumed were known: {facts}.",
+    "Skillnaderna räknas från {value}, värdet om det som antas vore känt: {facts}.",
+    "Differences are from {value}, the value if what is assumed were known: {facts}.",
 )
 FORM = Words("Ändra själv", "Change it yourself")
 FORM_LEDE = Words(
-    "Ändra ett eller flera fakta; skillnaden räknas mot värdet ovan.",
-    "Change one or several facts; the difference is against the value above.",
+    "Ändra ett eller flera fakta; skillnaden räknas mot bostadens värde.",
+    "Change one or several facts; the difference is from the home's value.",
 )
 SEE = Words("Räkna om", "Work it out")
 RESET = Words("Återställ", "Reset")
@@ -96,7 +96,7 @@ FACTS: dict[Fact, FactWords] = {
         Words("Avgift, kr/mån", "Fee, kr a month"),
         Words(
             "Avgift {value} i stället för {now} kr/mån",
-            "Fee {value} instead of {now} SEK a month",
+            "Fee {value} instead of {now} kr a month",
         ),
     ),
     "rooms": FactWords(
@@ -122,7 +122,7 @@ FACTS: dict[Fact, FactWords] = {
         Words("Drift, kr/mån", "Running cost, kr"),
         Words(
             "Driftskostnad {value} i stället för {now} kr/mån",
-            "Running costs {value} instead of {now} SEK a month",
+            "Running cost {value} instead of {now} kr a month",
         ),
     ),
 }

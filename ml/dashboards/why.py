@@ -40,7 +40,7 @@ SMALLEST_SPOT, LARGEST_SPOT = 7, 24
 REASONS = Words("Varför just det värdet", "Why this value")
 REASONS_LEDE = Words(
     "Vi utgår från en vanlig bostad och lägger till eller drar ifrån det som skiljer "
-    "din från den. Störst först; alltihop summerar till värdet.",
+    "din från den. Störst först; tillsammans blir de värdet.",
     "We start from a usual home and add or take away what sets yours apart from it. "
     "Largest first; together they make the value.",
 )
@@ -50,7 +50,7 @@ NO_REASONS = Words(
     "This model cannot divide its value into parts. Choose XGBoost to see what raises "
     "and lowers it.",
 )
-REASONS_TABLE = Words("Värdet i delar som summerar", "The value in parts that add up")
+REASONS_TABLE = Words("Värdet i delar", "The value in parts")
 REASON, PART = Words("Orsak", "Reason"), Words("Bidrag", "Contribution")
 BASE = Words("En vanlig bostad", "A usual home")
 SUM = Words("Summa: värdet", "Sum: the value")
@@ -65,11 +65,11 @@ SALES_LEDE = Words(
     "Tidigare försäljningar som bostaden jämförs med, tyngst först. Omräknat pris är "
     "vad din bostad skulle ha kostat på värderingsdagen om den hade sålts lika mycket "
     "över eller under det vanliga: befriat från skillnader i tid, läge, storlek, "
-    "byggår och våning.",
+    "byggår, våning och avgift.",
     "Earlier sales that the home is compared with, heaviest first. The adjusted price "
     "is what your home would have fetched on the day of the valuation, had it sold as "
-    "far above or below what is usual: freed of differences in time, place, size, age "
-    "and floor.",
+    "far above or below what is usual: freed of differences in time, place, size, "
+    "age, floor and fee.",
 )
 NO_SALES = Words(
     "Inga tidigare försäljningar i närheten går att jämföra med. Värdet vilar på läge, "
@@ -85,7 +85,7 @@ COLUMNS = {
     "adjusted": Words("Omräknat pris", "Adjusted price"),
     "weight": Words("Vikt", "Weight"),
 }
-OTHERS = Words("{count} till, lättare", "{count} more, lighter")
+OTHERS = Words("{count} till, med mindre vikt", "{count} more, of less weight")
 USUAL = Words("Vad en sådan bostad brukar kosta", "What such a home usually fetches")
 SALES_SUM = Words("Summa", "Sum")
 ADDS_UP = Words(

@@ -32,7 +32,7 @@ from ml.valuation.agency_effects import (
     predicted_effects,
 )
 from ml.valuation.agency_names import brand_of, one_name_each
-from ml.valuation.agency_table import CAVEAT_EN, CAVEAT_SV, print_report
+from ml.valuation.agency_table import CAVEAT_EN, CAVEAT_SV, SURE_P_VALUE, print_report
 from warehouse.errors import SlutprisError, exit_with
 from warehouse.settings import Settings
 from warehouse.store import connect
@@ -50,7 +50,6 @@ SMALL_DISTRICTS = "övriga områden"
 """Districts with fewer sales stand together: each would fit its own few."""
 
 SHUFFLES = 99
-SURE_P_VALUE = 0.05
 PREFERRED_PROTOCOLS = ("rolling_monthly", "rolling_quarterly")
 PREFERRED_MODELS = ("xgboost_plain", "xgboost", "blend")
 """Models that do not see the agency: before listing its name is no feature."""

@@ -30,25 +30,26 @@ CAVEAT_SV = (
 )
 CAVEAT = Words(CAVEAT_SV, CAVEAT_EN)
 MIN_SHOWN_SALES = 20
+SURE_P_VALUE = 0.05
 
 BY_CHANCE = Words(
-    "Inget skiljer mäklarna från slumpen (p = {chance}): läs ingen ordning ur "
+    "Skillnaderna mellan mäklarna kan vara slump (p = {chance}): läs ingen ordning ur "
     "tabellen.",
-    "Nothing distinguishes the agencies from chance (p = {chance}): read no order into "
+    "The differences between agencies may be chance (p = {chance}): read no order into "
     "the table.",
 )
 DIFFER = Words(
     "Mäklarna skiljer sig mer än av en slump (p = {chance}): med {agency} % mellan "
     "mäklare och {local} % till mellan områden hos samma mäklare (standardavvikelser; "
     "den senare p = {local_chance}), mot {residual} % mellan enskilda försäljningar.",
-    "Agencies differ by more than chance (p = {chance}): by {agency} % between "
-    "agencies and {local} % more between districts of one agency (standard deviations; "
-    "the latter p = {local_chance}), against {residual} % between single sales.",
+    "Agencies differ by more than chance (p = {chance}): by {agency}% between "
+    "agencies and {local}% more between districts of one agency (standard deviations; "
+    "the latter p = {local_chance}), against {residual}% between single sales.",
 )
 LASTED = Words(
     " En mäklare 1 % över snittet i den tidigare hälften av försäljningarna låg "
     "{slope} % över det i den senare.",
-    " An agency 1 % above the mean in the earlier half of the sales was {slope} % "
+    " An agency 1% above the mean in the earlier half of the sales was {slope}% "
     "above it in the later.",
 )
 
@@ -77,7 +78,10 @@ def print_report(
 
 def verdict(content: dict[str, Any], language: Language = "en") -> str:
     """Say in plain words whether agencies differ at all, and how much."""
-    chance = _number(content["agency_p_value"], 2, language)
+    p_value = content["agency_p_value"]
+    # "p = 0.05" would not tell on which side of the limit it lies
+    decimals = 3 if round(p_value, 2) == SURE_P_VALUE else 2
+    chance = _number(p_value, decimals, language)
     if not content["is_distinguishable_from_chance"]:
         return BY_CHANCE.to(language).format(chance=chance)
     text = DIFFER.to(language).format(

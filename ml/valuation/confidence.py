@@ -78,8 +78,8 @@ REFUSAL_WORDS: dict[RefusalReason, Words] = {
         "No earlier sale nearby and no price index of the day are known.",
     ),
     "area_outside_data": Words(
-        "Boarean ligger utanför de bostäder vi har sett säljas.",
-        "The living area lies outside the homes we have seen sold.",
+        "Boarean är större eller mindre än hos alla bostäder vi har sett säljas.",
+        "The living area is outside the range of the homes we have seen sold.",
     ),
     "too_uncertain": Words(
         "Osäkerheten är för stor för att ett värde ska säga något.",
@@ -99,7 +99,7 @@ def class_meaning(confidence_class: int) -> Words:
     limit = f"{FSD_BANDS_PCT[confidence_class]:g}"
     swedish = limit.replace(".", ",")
     return Words(
-        f"Två av tre bostäder säljs inom {swedish} % från värdet.",
+        f"Två av tre bostäder säljs inom {swedish} % av värdet.",
         f"Two homes in three are sold within {limit}% of the value.",
     )
 

@@ -299,7 +299,14 @@ def _text(
 ) -> str:
     if group != "market" or reference.date is None:
         return group_text(group, home, reference.usual, language)
-    return price_index_text(logs[PRICE_INDEX], reference.date, language)
+    index = price_index_text(logs[PRICE_INDEX], reference.date, language)
+    return index + (LATEST_SALES[language] if MARKET_LEVEL in home else "")
+
+
+LATEST_SALES: dict[Language, str] = {
+    "sv": "; dessutom de senaste veckornas försäljningar",
+    "en": "; and the sales of the latest weeks",
+}
 
 
 def _percent(share: float) -> float:

@@ -79,6 +79,8 @@ class Reasons:
         self._usual_home = model.encoding.matrix(usual_home).to_numpy()[0]
         self._usual_area_m2 = float(usual_home[AREA].iloc[0])
         self._reference = Reference.of_sales(known, float(known[PRICE_INDEX].iloc[-1]))
+        facts = usual_home.select_dtypes("number").iloc[0].dropna()
+        self._usual_facts = {str(name): float(fact) for name, fact in facts.items()}
 
     def with_log_ratios(self, homes: Columns) -> tuple[np.ndarray, Columns]:
         """Predict homes, and the logs that explain the first, at once."""
@@ -116,6 +118,7 @@ class Reasons:
         reference = replace(
             self._since(features, then),
             living_area_m2=self._usual_area_m2,
+            usual={**self._reference.usual, **self._usual_facts},
         )
         return explained(logs, features, [value_sek], reference, language)[0]
 
