@@ -76,12 +76,13 @@ def _question_html(each: Difference, language: Language) -> str:
         )
     )
     below = "".join(
-        f'<small class="narrow">{words.to(language)} {amount}</small>'
+        f"<small>{words.to(language)} {amount}</small>"
         for words, amount in zip(QUESTION_COLUMNS[3:], parts[1:], strict=True)
     )
     return (
         f'<tr><th scope="row">{WHEN[each.when].to(language)}'
-        f"<small>{each.date}{note}</small>{below}</th>{cells}</tr>"
+        f"<small>{each.date}{note}</small></th>{cells}</tr>"
+        f'<tr class="narrow"><td colspan="3">{below}</td></tr>'
     )
 
 

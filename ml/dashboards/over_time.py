@@ -186,14 +186,16 @@ SKELETON_CSS = """
   border-top: 1px solid var(--line); padding: 9px 0; white-space: normal; }
 .moments th[scope=row] small { display: block; font-size: 13px; font-weight: 400;
   color: var(--muted); }
-.moments th[scope=row] small.narrow { display: none; }
+.moments tr.narrow { display: none; }
+.moments tr.narrow td { border: 0; padding: 0 0 9px; }
+.moments tr.narrow small { display: block; font-size: 13px; color: var(--muted); }
 .moments tr.total th, .moments tr.total td { border-top: 2px solid var(--line);
   font-weight: 650; }
 .outcome { font-size: 17px; margin-bottom: 14px; }
 @media (max-width: 520px) {
   .moments td + td, .moments th + th, .moments th + td { padding-left: 10px; }
   .moments .wide { display: none; }
-  .moments th[scope=row] small.narrow { display: block; }
+  .moments tr.narrow { display: table-row; }
 }
 """
 
