@@ -167,6 +167,22 @@ def test_model_with_ranges_of_its_own_is_asked_for_them(
     assert "confidence_class=3" in {r["segment"] for r in backtest.results}
 
 
+def test_a_sale_without_an_asking_price_is_not_valued_as_listed(
+    sales: pd.DataFrame, quick: Settings
+) -> None:
+    is_unasked = (np.arange(len(sales)) % 4 == 0) & (sales["sold_date"] >= "2016-06-01")
+    prices = sales["list_price_sek"].mask(is_unasked)
+    plan = Plan(start=JUNE, end=JUNE, models=("xgboost",), mode="listed")
+
+    backtest = run_backtest(marts_of(sales.assign(list_price_sek=prices)), plan, quick)
+
+    rows, whole = backtest.predictions, backtest.results[0]
+    assert rows["value_sek"].isna().equals(rows["list_price_sek"].isna())
+    assert 0 < rows["value_sek"].isna().sum() < len(rows)
+    assert whole["n"] == rows["value_sek"].notna().sum()
+    assert whole["hit_rate_pct"] == pytest.approx(100 * whole["n"] / len(rows))
+
+
 def test_report_is_strict_json_with_its_provenance(backtest: Backtest) -> None:
     report = json.loads(backtest.to_json(), parse_constant=pytest.fail)
 

@@ -236,8 +236,9 @@ def test_retry_after_is_obeyed_by_every_connection(asked: Asked) -> None:
     asked.script = [(429, {"Retry-After": "1"}, "slower")]
     ask(*houses(12))
 
-    # The other three were under way when it came; nothing follows for a second.
-    assert asked.starts_s[4] - asked.starts_s[0] >= 1
+    # The other three were under way when it came, and each may have had its answer just
+    # before and asked once more; nothing else follows for a second.
+    assert asked.starts_s[7] - asked.starts_s[0] >= 1
 
 
 def test_a_long_retry_after_ends_the_run(asked: Asked) -> None:

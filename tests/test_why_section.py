@@ -193,7 +193,7 @@ def test_the_questions_are_answered_in_parts_that_add_up(
     html = questions_html(differences_of(valuer, valuation), "sv")
     found = amounts(html)
     assert len(found) == 4 * 6
-    for *on_a_phone, value, difference, level, rest in zip(
+    for value, difference, level, rest, *on_a_phone in zip(
         *[iter(found)] * 6, strict=True
     ):
         assert level + rest == difference == value - valuation.value_sek

@@ -69,16 +69,21 @@ class RangedModel(StructuralType):
 def valued(split: Split, name: str, mode: Mode, settings: Settings) -> pd.DataFrame:
     """Fit a model on a split's training sales and value its tests.
 
-    A model that has its own ranges is asked for them; others get plain ones later.
+    A model that has its own ranges is asked for them; others get plain ones later. As
+    listed, a sale without an asking price gets no value: nobody can ask for one.
     """
     model = new_model(name, settings, mode=mode).fit(split.train)
-    return pd.concat(
+    rows = pd.concat(
         [
             _rows(model, sales, protocol).assign(model=name, mode=mode)
             for protocol, sales in split.tests.items()
         ],
         ignore_index=True,
     ).reindex(columns=PREDICTION_COLUMNS + RANGE_COLUMNS[3:] + CONTEXT_COLUMNS)
+    if mode == "listed":
+        is_asked = rows["list_price_sek"].astype(float) > 0
+        rows["value_sek"] = rows["value_sek"].where(is_asked)
+    return rows
 
 
 def _rows(
