@@ -230,6 +230,16 @@ def test_the_summary_marks_what_needs_a_look(flow: Flow) -> None:
     assert set(marks.values()) <= {GOOD, BAD}
 
 
+def test_a_version_that_was_refused_is_in_the_summary_by_its_name(flow: Flow) -> None:
+    refused = {"check": "gate", "asset": "champions/xgboost_listed"}
+    newest, *others = flow.runs or []
+    runs = [{**newest, "failed_checks": [refused]}, *others]
+    marks = {line: mark for mark, line in summary(replace(flow, runs=runs), "sv")}
+    (said,) = (line for line in marks if "slutprovet" in line)
+    assert said.startswith("XGBoost, med utgångspris: den nya versionen")
+    assert marks[said] == BAD
+
+
 def test_drift_of_what_hardly_matters_is_no_alarm(flow: Flow) -> None:
     light, heavy = (dict(each) for each in DRIFT["features"])
     light["importance_pct"], heavy["importance_pct"] = 1.0, 99.0
