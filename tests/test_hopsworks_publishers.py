@@ -110,6 +110,32 @@ def test_a_lock_that_is_held_says_by_whom_and_what_to_do(
     store._cluster.close()
 
 
+def unlocked(fault: Fault, fake: FakeCluster, tmp_path: Path) -> None:
+    """Write rows while a lock is let go between two requests of who would take it."""
+    fake.faults.add(fault)
+    store = opened(address_of(fake, tmp_path, lock_wait_s=30))
+    assert store.write(FLOWERS, flowers()).rows_inserted == 3
+    store._cluster.close()
+    assert fault.kind in [asked.fault for asked in fake.requests()]
+    assert not (fake.datasets / LOCK).exists()
+
+
+@pytest.mark.parametrize("look", [0, 1, 2], ids=["size", "size again", "content"])
+def test_a_lock_let_go_while_its_holder_is_read_is_taken(
+    fake: FakeCluster, tmp_path: Path, look: int
+) -> None:
+    lock(fake)
+    fault = Fault("gone", "GET", "lock/holder.json", after=look, times=1)
+    unlocked(fault, fake, tmp_path)
+
+
+def test_a_lock_let_go_after_making_it_was_refused_is_taken(
+    fake: FakeCluster, tmp_path: Path
+) -> None:
+    refused = Fault("error", "POST", "lock.action=create", 1, status=400, code=110028)
+    unlocked(refused, fake, tmp_path)
+
+
 @pytest.mark.parametrize(
     "holder",
     [

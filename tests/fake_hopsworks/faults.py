@@ -21,6 +21,7 @@ Kind = Literal[
     "trickle",
     "truncate",
     "race",
+    "gone",
     "flight_unavailable",
     "flight_stall",
     "flight_cut",
@@ -43,6 +44,8 @@ class Fault:
         `trickle`: the answer's body at `bytes_per_second`.
         `truncate`: the connection closes after `fraction` of the promised body.
         `race`: another publisher does the same thing just before this request.
+        `gone`: the folder in which the file of this request lies is removed just
+        before it.
         `flight_unavailable`, `flight_stall`, `flight_cut`: the query service refuses,
         never answers, or breaks off after the first batch; `path` is matched against
         `/healthcheck`, `/get_flight_info`, `/do_get` and so on.

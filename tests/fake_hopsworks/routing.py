@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -220,6 +221,9 @@ class App:
             await work()
             self.rival(call)
             return await work()
+        if fault.kind == "gone":
+            shutil.rmtree(self.state.datasets / _folder_of_file(call.path))
+            return await work()
         if fault.kind in ("trickle", "truncate"):
             return await work()
         done = await work() if fault.work_done else None
@@ -237,6 +241,12 @@ class App:
             if fault.seconds and time.monotonic() - started > fault.seconds:
                 return
             await asyncio.sleep(0.05)
+
+
+def _folder_of_file(path: str) -> str:
+    """The folder, in the project, of the file that a request is about."""
+    inside = path.rpartition("/dataset/")[2].removeprefix("download/with_auth/")
+    return inside.rpartition("/")[0]
 
 
 def as_response(answer: Any) -> Response:

@@ -62,7 +62,12 @@ def download(session: Session, path: str, target: str) -> bool:
     size = file_size(session, path)
     if size is None:
         return False
-    session.datasets.download(path, target, overwrite=True)
+    try:
+        session.datasets.download(path, target, overwrite=True)
+    except RestAPIError as error:
+        if is_missing_inode(error):
+            return False  # removed since it was seen
+        raise
     arrived = Path(target).stat().st_size
     if arrived != size:
         raise WorkerError("down", f"{path} has {size} bytes, of which {arrived} came")
@@ -140,9 +145,10 @@ def _make_one(session: Session, path: str) -> bool:
     try:
         session.datasets.mkdir(path)
     except RestAPIError:
-        if file_size(session, path) is None:
-            raise
-        return False  # made by another in between
+        if file_size(session, path) is not None:
+            return False  # made by another in between
+        # Refused for one that is gone again; what is refused twice is an error.
+        session.datasets.mkdir(path)
     return True
 
 
