@@ -3,18 +3,23 @@
 Takes them from the data folder of the demo (``make demo SERVE=0`` first), in a real
 browser, and writes ``docs/screenshots/*.png`` in few colours. Look at each before
 committing it.
+
+``python tests/screenshots.py --every pictures`` takes every page and state instead, in
+both languages and themes, on a wide screen and on a phone, in its whole length, cut
+into pieces that can be looked at.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import Image, ImageChops
 from visited_pages import running_browser, served_pages
 
 from warehouse.serving import open_snapshot
@@ -25,8 +30,11 @@ if TYPE_CHECKING:
 
 FOLDER = PROJECT_ROOT / "docs" / "screenshots"
 WIDE, PHONE = 1440, 390
-SETTLED_MS = 12_000
+SETTLED_MS = 8_000
 COLOURS = 128
+TALLEST = 14_000
+"""Of a window that shows a page in its whole length, pixels."""
+SLICE = 1500
 THEME = re.compile("light and dark|ljust och mörkt|theme", re.IGNORECASE)
 
 
@@ -75,6 +83,60 @@ def a_home(settings: Settings) -> str:
     return f"address={address}&living_area_m2=59&rooms=2&floor=2"
 
 
+def states(home: str) -> list[Shot]:
+    """List every page and state, each once: wide, light, in Swedish."""
+    value, model = f"valuation?{home}", "monitoring?market=synthetic"
+    return [
+        Shot("value", value, ".value"),
+        Shot("value-asked", f"{value}&list_price_sek=6500000", ".value"),
+        Shot("value-autogluon", f"{value}&model=autogluon", ".value"),
+        Shot("start", "valuation?", "button"),
+        Shot("refusal", value.replace("=59", "=700"), ".notice"),
+        Shot("mistake", value.replace("rooms=2", "rooms=25"), "[role=alert]"),
+        Shot("models", f"{model}&tab=models", "canvas"),
+        Shot("latest", f"{model}&tab=latest", "canvas"),
+        Shot("data", f"{model}&tab=data", "canvas"),
+    ]
+
+
+def empty_states() -> list[Shot]:
+    """List the pages of a folder in which nothing is published."""
+    return [
+        Shot("empty", "valuation?", ".card"),
+        Shot("empty-monitoring", "monitoring?market=synthetic", ".card"),
+    ]
+
+
+def every_look(state: Shot) -> list[Shot]:
+    """Show a state in both languages and themes, wide and on a phone."""
+    return [
+        replace(
+            state,
+            name=f"{state.name}-{language}-{'dark' if is_dark else 'light'}-{width}",
+            link=f"{state.link}&lang={language}",
+            width=width,
+            height=TALLEST,
+            is_dark=is_dark,
+        )
+        for language, is_dark, width in itertools.product(
+            ("sv", "en"), (False, True), (WIDE, PHONE)
+        )
+    ]
+
+
+def cut(path: Path) -> None:
+    """Cut a tall picture into pieces, without the empty end of its page."""
+    with Image.open(path) as taken:
+        whole = taken.convert("RGB")
+    ground = Image.new("RGB", whole.size, whole.getpixel((0, whole.height - 1)))
+    box = ImageChops.difference(whole, ground).getbbox()
+    end = min(whole.height, (box[3] if box else 0) + 40)
+    for number, top in enumerate(range(0, end, SLICE)):
+        piece = whole.crop((0, top, whole.width, min(end, top + SLICE)))
+        piece.save(path.with_stem(f"{path.stem}-{number}"))
+    path.unlink()
+
+
 def take(browser: Browser, url: str, shot: Shot, folder: Path) -> None:
     """Take a picture, once everything that comes later has come."""
     page = browser.new_page(viewport={"width": shot.width, "height": shot.height})
@@ -87,6 +149,10 @@ def take(browser: Browser, url: str, shot: Shot, folder: Path) -> None:
     path = folder / f"{shot.name}.png"
     page.screenshot(path=path)
     page.context.close()
+
+
+def shrink(path: Path) -> None:
+    """Save a picture in few colours, as small as it gets."""
     with Image.open(path) as taken:
         taken.convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
@@ -96,29 +162,54 @@ def darken(page: Page) -> None:
     page.get_by_role("button", name=THEME).click()
 
 
-def main() -> None:
-    """Take all pictures, and one of a folder in which nothing is published."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Settings().data)
-    parser.add_argument("--only", nargs="*", default=[])
-    arguments = parser.parse_args()
+def take_for_docs(data: Path, only: list[str]) -> None:
+    """Take the pictures of the docs, and one of an empty folder."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     wanted = [
         shot
-        for shot in shots(a_home(Settings(data_dir=arguments.data)))
-        if not arguments.only or shot.name in arguments.only
+        for shot in shots(a_home(Settings(data_dir=data)))
+        if not only or shot.name in only
     ]
     with running_browser() as browser:
-        with served_pages(arguments.data, SLUTPRIS_FORWARD_LOG="false") as site:
+        with served_pages(data, SLUTPRIS_FORWARD_LOG="false") as site:
             for shot in wanted:
                 take(browser, site.url, shot, FOLDER)
-        if not arguments.only:
+                shrink(FOLDER / f"{shot.name}.png")
+        if not only or "empty" in only:
             with (
                 tempfile.TemporaryDirectory() as empty,
                 served_pages(Path(empty)) as site,
             ):
                 shot = Shot("empty", "valuation", ".card", height=700)
                 take(browser, site.url, shot, FOLDER)
+                shrink(FOLDER / f"{shot.name}.png")
+
+
+def take_every_one(data: Path, only: list[str], folder: Path) -> None:
+    """Take every page and state in every look into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    home = a_home(Settings(data_dir=data))
+    with tempfile.TemporaryDirectory() as empty, running_browser() as browser:
+        for where, of_it in ((data, states(home)), (Path(empty), empty_states())):
+            wanted = [state for state in of_it if not only or state.name in only]
+            looks = [look for state in wanted for look in every_look(state)]
+            with served_pages(where, SLUTPRIS_FORWARD_LOG="false") as site:
+                for look in looks:
+                    take(browser, site.url, look, folder)
+                    cut(folder / f"{look.name}.png")
+
+
+def main() -> None:
+    """Take the pictures that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Settings().data)
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--every", type=Path, metavar="FOLDER")
+    arguments = parser.parse_args()
+    if arguments.every:
+        take_every_one(arguments.data, arguments.only, arguments.every)
+    else:
+        take_for_docs(arguments.data, arguments.only)
 
 
 if __name__ == "__main__":

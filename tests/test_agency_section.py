@@ -30,6 +30,8 @@ from warehouse.store import connect
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bokeh.plotting import figure
+
     from ml.valuation.words import Language
 
 
@@ -209,13 +211,29 @@ def test_a_market_too_young_to_be_valued_by_its_past_is_too_few(
     assert content["sales"] == 0
 
 
+def test_a_name_of_two_lines_keeps_its_count_and_gets_a_higher_row() -> None:
+    def drawn(*names: str) -> figure:
+        ones = [1.0] * len(names)
+        return interval_rows(
+            names, ones, ones, ones, names, write=str, title="mäklare"
+        ).figure
+
+    short, long = "Tegel Mäkleri\xa0(14)", "Årsringen Fastighetsförmedling\xa0(12)"
+    labels = drawn(short, long).yaxis[0].major_label_overrides
+    assert labels == {1: short, 0: "Årsringen\nFastighetsförmedling\xa0(12)"}
+    assert drawn(short, long).height > drawn(short, short).height
+
+
 def test_a_long_or_hostile_name_is_data_and_cut() -> None:
     name = "<img src=x onerror=alert(1)>" * 400
     chart = interval_rows(
         [name], [1.0], [0.0], [2.0], [name[:60]], write=str, title="mäklare"
     )
-    labels = list(chart.figure.yaxis[0].major_label_overrides.values())
-    assert [len(label) for label in labels] == [26]
+    (label,) = chart.figure.yaxis[0].major_label_overrides.values()
+    lines = label.split("\n")
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 26
+    assert label.endswith("…")
     sources = list(chart.figure.select({"type": ColumnDataSource}))
     assert sources[0].data["label"] == [name[:60]]
     hover = [tool for tool in chart.figure.tools if hasattr(tool, "tooltips")]

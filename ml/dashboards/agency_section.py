@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SHOWN_AGENCIES = 12
 FEWEST_IN_CITY, FEWEST_IN_DISTRICT = 20, 3
-LONGEST_NAME, IN_ROW = 60, 19
+LONGEST_NAME, IN_ROW = 60, 40
 """Characters of an agency's name in text, and beside its row with the count."""
 
 TITLE_DISTRICT = Words("Mäklare: {district}", "Agencies: {district}")
@@ -177,7 +177,7 @@ def _card(area: Area, report: dict[str, Any], language: Language) -> Viewable:
 
 def _chart(shown: list[dict[str, Any]], language: Language) -> Chart:
     return interval_rows(
-        [f"{_cut(each['agency'], IN_ROW)} ({each['sales']})" for each in shown],
+        [_in_row(each) for each in shown],
         [each["effect_pct"] for each in shown],
         [each["low_pct"] for each in shown],
         [each["high_pct"] for each in shown],
@@ -185,6 +185,11 @@ def _chart(shown: list[dict[str, Any]], language: Language) -> Chart:
         write=lambda value: _tick(value, language),
         title=CHART.to(language),
     )
+
+
+def _in_row(each: dict[str, Any]) -> str:
+    """Name an agency and count its sales, which no line end parts from the name."""
+    return f"{_cut(each['agency'], IN_ROW)}{theme.NBSP}({each['sales']})"
 
 
 def _tick(value: float, language: Language) -> str:

@@ -12,6 +12,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
@@ -29,9 +30,9 @@ Write = Callable[[float], str]
 """How a value is written on an axis, and where it is pointed at."""
 
 DAY_MS = 86_400_000
-ROW_HEIGHT = 30
+ROW_HEIGHT, TWO_LINES_HEIGHT = 30, 38
 """Of a row in a chart of names, in CSS pixels."""
-LONGEST_NAME = 26
+LONGEST_LINE = 26
 YEARS_APART_FROM_DAYS = 900
 """A longer span of time is marked by years, a shorter one by months."""
 
@@ -312,6 +313,14 @@ def interval_rows(
     return Chart(made)
 
 
+def in_lines(name: str) -> str:
+    """Write a name in two lines at most, as it stands beside its row."""
+    lines = wrap(name, LONGEST_LINE)
+    if len(lines) > 2:
+        lines = [lines[0], f"{lines[1][: LONGEST_LINE - 1]}…"]
+    return "\n".join(lines)
+
+
 def name_bars(
     names: Sequence[str],
     values: Sequence[float],
@@ -441,24 +450,21 @@ def _rows_figure(
     finite = [float(end) for end in ends if math.isfinite(end)]
     span = [*finite, 0.0] if zero_line or not finite else finite
     ticks = nice_ticks(min(span), max(span), tick_count)
+    shown = [in_lines(name) for name in names]
+    height = TWO_LINES_HEIGHT if any("\n" in name for name in shown) else ROW_HEIGHT
     made = plain_figure(
         title,
-        ROW_HEIGHT * len(names) + 60,
+        height * len(names) + 60,
         x_range=(ticks[0], ticks[-1]),
         y_range=(-0.6, len(names) - 0.4),
     )
     mark_axis(made.xaxis[0], {tick: write(tick) for tick in ticks})
     made.xgrid.ticker = FixedTicker(ticks=ticks)
-    shown = {float(row): _short(name) for row, name in zip(rows, names, strict=True)}
-    mark_axis(made.yaxis[0], shown)
+    mark_axis(made.yaxis[0], dict(zip(map(float, rows), shown, strict=True)))
     made.ygrid.visible = False
     if zero_line:
         made.add_layout(Span(location=0, dimension="height", line_color=MUTED))
     return made, rows
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def _source(

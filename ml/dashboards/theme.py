@@ -63,6 +63,20 @@ def _mode(
                 "styleOverrides": {"root": FIELD | {"paddingRight": "10px"}}
             },
             "MuiPickersTextField": {"styleOverrides": {"root": {"width": "100%"}}},
+            # the library writes the labels of its fields in three sizes
+            "MuiInputLabel": {
+                "styleOverrides": {
+                    "root": {"&.MuiInputLabel-shrink": {"fontSize": "1rem"}}
+                }
+            },
+            "MuiFormLabel": {
+                "styleOverrides": {
+                    "root": {"&:not(.MuiInputLabel-root)": {"fontSize": "0.875rem"}}
+                }
+            },
+            "MuiFormControlLabel": {
+                "styleOverrides": {"label": {"fontSize": "0.9375rem"}}
+            },
             # the library's own greys are too faint on the page's background
             "MuiInputAdornment": {
                 "styleOverrides": {"root": {"& .MuiIconButton-root": {"color": muted}}}
