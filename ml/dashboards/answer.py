@@ -163,7 +163,7 @@ def answer_html(valuation: Valuation, facts: City, language: Language) -> str:
         rooms_text(request.rooms, language),
         floor_text(request.floor, language),
     ]
-    where = escape(" · ".join(part for part in home if part))
+    where = escape(theme.in_a_row(home))
     body = _refused_html if valuation.refusal_reason else _valued_html
     return (
         '<section class="card" aria-live="polite">'

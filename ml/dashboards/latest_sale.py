@@ -230,7 +230,7 @@ def _sale_html(sale: Sale, language: Language) -> Markup:
 
 
 def _facts_text(sale: Sale, language: Language) -> str:
-    return " · ".join(
+    return theme.in_a_row(
         words.to(language).format(value=_fact(key, sale.facts[key], language))
         for key, words in FACTS.items()
         if sale.facts.get(key) is not None

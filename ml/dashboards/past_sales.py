@@ -149,7 +149,7 @@ def sale_row(sale: PastSale, language: Language) -> dict[str, Any]:
     return {
         "sold": str(sale.sold_date),
         "price": theme.sek(sale.sold_price_sek),
-        "facts": " · ".join(fact for fact in facts if fact),
+        "facts": theme.in_a_row(facts),
     }
 
 
@@ -171,7 +171,7 @@ def building_html(known: KnownBuilding | None, language: Language) -> str:
         if count == 1
         else SOLD.to(language).format(count=theme.number(count)),
     ]
-    told = escape(" · ".join(fact for fact in facts if fact))
+    told = escape(theme.in_a_row(facts))
     return (
         f'<p class="small"><strong>{HOUSE.to(language)}:</strong> {told}</p>'
         f'<p class="small muted" style="margin: 8px 0 2px">{WHICH.to(language)}</p>'

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Iterable
 
     from ml.valuation.words import Language
 
@@ -290,6 +291,11 @@ code {
   overflow-wrap: anywhere;
 }
 """
+
+
+def in_a_row(facts: Iterable[str]) -> str:
+    """Write facts after each other: ``59 m² · 2 rum``; no line begins with the dot."""
+    return f"{NBSP}· ".join(fact for fact in facts if fact)
 
 
 def number(value: float, decimals: int = 0, language: Language = "sv") -> str:

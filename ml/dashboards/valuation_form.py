@@ -373,7 +373,7 @@ def _option(suggestion: Suggestion, language: Language) -> dict[str, str]:
     count = SALES_THERE.to(language).format(count=theme.number(suggestion.sale_count))
     if not suggestion.sale_count:
         count = SOLD_NONE.to(language)
-    return {"text": titled(suggestion.text), "detail": f"{place} · {count}"}
+    return {"text": titled(suggestion.text), "detail": theme.in_a_row([place, count])}
 
 
 def _assumed_html(assumed: Sequence[Assumption], language: Language) -> str:

@@ -16,7 +16,7 @@ import panel_material_ui as pmui
 
 from ml.dashboards import shell, theme
 from ml.dashboards.maps import Spot, spot_map
-from ml.dashboards.written import rooms_text
+from ml.dashboards.written import floor_text, rooms_text
 from ml.valuation.reason_groups import feature_label
 from ml.valuation.words import Language, Words
 from warehouse.errors import SlutprisError
@@ -108,7 +108,6 @@ TILES = Words(
 UNKNOWN_ADDRESS = Words("Okänd adress", "Unknown address")
 HOME = Words("Bostaden", "The home")
 SQUARE_METRES = Words("m²", "m²")
-GROUND_FLOOR, FLOOR = Words("BV", "ground floor"), Words("{floor} tr", "floor {floor}")
 
 WHY_CSS = """
 .reasons { width: 100%; border-collapse: collapse; }
@@ -339,10 +338,11 @@ def _sale_html(sale: ComparableSale, weight: float, language: Language) -> str:
         name = f'<a href="{link}" rel="noopener noreferrer" target="_blank">{name}</a>'
     distance = f"{theme.number(sale.distance_m)}{theme.NBSP}m"
     price = theme.sek(sale.sold_price_sek)
+    where_and_when = theme.in_a_row([distance, str(sale.sold_date)])
     sold_for = f"{COLUMNS['price'].to(language).lower()} {price}"
     return (
         f'<tr><th scope="row">{name}<small>{escape(_facts(sale, language))}</small>'
-        f'<small class="narrow">{distance} · {sale.sold_date}<br>{sold_for}</small>'
+        f'<small class="narrow">{where_and_when}<br>{sold_for}</small>'
         "</th>"
         f'<td class="{LOOKS["distance"]}">{distance}</td>'
         f'<td class="{LOOKS["sold"]}">{sale.sold_date}</td>'
@@ -432,14 +432,13 @@ def _label(sale: ComparableSale, language: Language) -> str:
 
 
 def _facts(sale: ComparableSale, language: Language) -> str:
-    facts = [f"{theme.plain(sale.living_area_m2, language)}{theme.NBSP}m²"]
-    if sale.rooms:
-        facts.append(rooms_text(sale.rooms, language))
-    if sale.floor is not None:
-        floor = theme.plain(sale.floor, language)
-        words = GROUND_FLOOR if sale.floor == 0 else FLOOR
-        facts.append(words.to(language).format(floor=floor))
-    return " · ".join(facts)
+    return theme.in_a_row(
+        [
+            f"{theme.plain(sale.living_area_m2, language)}{theme.NBSP}m²",
+            rooms_text(sale.rooms, language),
+            floor_text(sale.floor, language),
+        ]
+    )
 
 
 def _titled(name: str | None, language: Language) -> str:
