@@ -39,7 +39,7 @@ YEARS_APART_FROM_DAYS = 900
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """What one colour of a chart means; ``look`` is line, dashed, band or dot."""
+    """What one colour of a chart means; ``look`` is line, dashed, band, dot or ring."""
 
     name: str
     colour: str

@@ -43,15 +43,20 @@ if TYPE_CHECKING:
 
     import panel as pn
 
-    from ml.valuation.health import ClassCoverage, DistrictPlace, SegmentHealth
+    from ml.valuation.health import (
+        ClassCoverage,
+        DistrictPlace,
+        Estimate,
+        SegmentHealth,
+    )
     from ml.valuation.kept_reports import Backtested
     from ml.valuation.words import Language
 
 ERROR_TITLE = Words("Fel månad för månad", "Error month by month")
 ERROR_LEDE = Words(
     "{model}: medianfelet (MdAPE) och medelfelet (MAPE) i procent av slutpriset. Det "
-    "skuggade är 95 %-intervallet för månadens medianfel; få försäljningar ger brett "
-    "intervall.",
+    "skuggade är 95\u00a0%-intervallet för månadens medianfel; få försäljningar ger "
+    "brett intervall.",
     "{model}: the median error (MdAPE) and the mean error (MAPE) in percent of the "
     "price. The shaded range is the 95% interval of the month's median error; few "
     "sales make it wide.",
@@ -64,15 +69,16 @@ BIAS_LEDE = Words(
 MEDIAN_ERROR = Words("Medianfel", "Median error")
 MEAN_ERROR = Words("Medelfel", "Mean error")
 BIAS = Words("Snedhet", "Bias")
-INTERVAL = Words("95 %-intervall", "95% interval")
+INTERVAL = Words("95\u00a0%-intervall", "95% interval")
 N = Words("n", "n")
 MONTH = Words("Månad", "Month")
 SALES = Words("{n} försäljningar", "{n} sales")
 
-COVERAGE_TITLE = Words("Täckning av 90 %-intervallet", "Coverage of the 90% range")
+COVERAGE_TITLE = Words("Täckning av 90\u00a0%-intervallet", "Coverage of the 90% range")
 COVERAGE_LEDE = Words(
     "Hur stor andel av slutpriserna som hamnade i värderingens intervall, efter "
-    "säkerhetsklass. Utlovat är 90 % (linjen); strecken är 95 %-osäkerheten. {verdict}",
+    "säkerhetsklass. Utlovat är 90\u00a0% (linjen); strecken är "
+    "95\u00a0%-osäkerheten. {verdict}",
     "The share of prices that fell in the valuation's range, by confidence class. "
     "The promise is 90% (the line); the bars are the 95% uncertainty. {verdict}",
 )
@@ -86,15 +92,15 @@ NO_RANGES = Words(
 VERDICTS = {
     -1: Words(
         "Totalt {share}: intervallen är för smala.",
-        "In all {share}: the ranges are too narrow.",
+        "Overall {share}: the ranges are too narrow.",
     ),
     0: Words(
         "Totalt {share}, förenligt med det utlovade.",
-        "In all {share}, which agrees with the promise.",
+        "Overall {share}, which agrees with the promise.",
     ),
     1: Words(
         "Totalt {share}: intervallen är bredare än de behöver vara.",
-        "In all {share}: the ranges are wider than they need be.",
+        "Overall {share}: the ranges are wider than they need be.",
     ),
 }
 
@@ -110,26 +116,40 @@ SEGMENT_LEDES = {
         "billiga att se något övervärderade ut och dyra undervärderade: jämför "
         "modeller, inte deciler.",
         "Bias by tenth of the prices, 1 cheapest. Grouping by the sold price "
-        "in itself makes cheap ones look somewhat overvalued and dear ones "
+        "in itself makes cheap ones look somewhat overvalued and expensive ones "
         "undervalued: compare models, not tenths.",
     ),
     "size": Words(
-        "Snedhet per boarea i kvadratmeter, med 95 %-intervall.",
+        "Snedhet per boarea i kvadratmeter, med 95\u00a0%-intervall.",
         "Bias by living area in square metres, with its 95% interval.",
     ),
     "building_age": Words(
-        "Snedhet per husets ålder i år, med 95 %-intervall.",
+        "Snedhet per husets ålder i år, med 95\u00a0%-intervall.",
         "Bias by the building's age in years, with its 95% interval.",
     ),
     "district": Words(
-        "Färgen visar snedheten: blått värderas för lågt, rött för högt, grönt inom "
-        "±2 %. Ytan visar antalet försäljningar. Stadsdelar med färre än {fewest} "
-        "försäljningar visas inte.",
-        "The colour shows the bias: blue is valued too low, red too high, green within "
-        "±2%. The area shows the number of sales. Districts with fewer than "
-        "{fewest} sales are not shown.",
+        "Snedhet per stadsdel, med minst {fewest} försäljningar.",
+        "Bias by district, of at least {fewest} sales.",
     ),
 }
+MAP_LEDE = Words(
+    "Visar {shown} av {all} stadsdelar, med {sales} av {all_sales} försäljningar: de "
+    "som har minst {fewest} var. En pricks yta visar antalet; den största är {most} "
+    "försäljningar. Grå ringar är stadsdelar vars snedhet kan vara slump: "
+    "95\u00a0%-intervallet rymmer noll.",
+    "Shows {shown} of {all} districts, with {sales} of {all_sales} sales: those with "
+    "at least {fewest} each. The area of a dot shows their number; the largest is "
+    "{most} sales. Grey rings are districts whose bias may be chance: the 95% interval "
+    "holds zero.",
+)
+MAP_KEY = {
+    theme.BLUE: Words("värderas för lågt", "valued too low"),
+    theme.TEAL: Words("inom ±{small}", "within ±{small}"),
+    theme.RED: Words("värderas för högt", "valued too high"),
+    theme.MUTED: Words("kan vara slump", "may be chance"),
+}
+LARGEST_DOT = 34
+"""Across, in CSS pixels; the area of the others is as their number of sales."""
 SEGMENT_NAMES = {
     "price_decile": Words("Prisdecil", "Tenth of prices"),
     "size": Words("Boarea, m²", "Living area, m²"),
@@ -144,7 +164,7 @@ UNKNOWN = Words("okänt", "unknown")
 SMALL_BIAS_PCT = 2.0
 SPAN = re.compile(r"^(\d{1,3})-(\d{1,3})$")
 """A group that is a span of numbers, not a month."""
-BIAS_RANGE = Words("Snedhet, 95 %-intervall", "Bias, 95% interval")
+BIAS_RANGE = Words("Snedhet, 95\u00a0%-intervall", "Bias, 95% interval")
 
 
 def month_cards(
@@ -279,7 +299,7 @@ def coverage_card(
         _coverage_chart(drawn or rows, title, language),
         language=language,
         lede=COVERAGE_LEDE.to(language).format(verdict=_verdict(whole, language)),
-        source=source_of(backtested, language),
+        source=source_of(backtested, language, health.with_range(backtested, model)),
         table=_coverage_table(rows, language),
         file_name=f"coverage-{model}",
     )
@@ -351,12 +371,14 @@ def segment_card(
     if not segments:
         few = TOO_FEW.to(language).format(fewest=health.FEWEST_SHOWN)
         return shell.card(title, lede=few)
+    lede = SEGMENT_LEDES[dimension].to(language).format(fewest=health.FEWEST_SHOWN)
     if places:
         segments = sorted(segments, key=lambda each: -each.n)
-        chart = _district_map(segments, places, language)
+        placed = [each for each in segments if each.label in places]
+        chart = _district_map(placed, places, language)
+        lede = _map_lede(placed, backtested, model, language)
     else:
         chart = _segment_chart(segments, title, language)
-    lede = SEGMENT_LEDES[dimension].to(language).format(fewest=health.FEWEST_SHOWN)
     return shell.chart_card(
         title,
         chart,
@@ -406,25 +428,62 @@ def _district_map(
     places: Mapping[str, DistrictPlace],
     language: Language,
 ) -> Chart:
-    most = max(each.n for each in segments)
+    most = max((each.n for each in segments), default=1)
     spots = [
         Spot(
             places[each.label].latitude,
             places[each.label].longitude,
             _segment_label(places[each.label].name, each, language),
-            _bias_colour(each.bias_pct.figure),
-            size=10 + 22 * (each.n / most) ** 0.5,
+            _bias_colour(each.bias_pct),
+            size=LARGEST_DOT * (each.n / most) ** 0.5,
+            is_hollow=_may_be_chance(each.bias_pct),
         )
         for each in segments
-        if each.label in places
     ]
-    return spot_map(spots, language=language)
+    small = theme.percent(SMALL_BIAS_PCT, 0, language)
+    legend = tuple(
+        LegendEntry(
+            words.to(language).format(small=small),
+            colour,
+            "ring" if colour == theme.MUTED else "dot",
+        )
+        for colour, words in MAP_KEY.items()
+    )
+    return Chart(spot_map(spots, language=language).figure, legend)
 
 
-def _bias_colour(bias_pct: float) -> str:
-    if abs(bias_pct) <= SMALL_BIAS_PCT:
+def _map_lede(
+    shown: Sequence[SegmentHealth],
+    backtested: Backtested,
+    model: str,
+    language: Language,
+) -> str:
+    """Say how many of the districts and sales the map holds."""
+    rows = backtested.answered(model)
+    districts = set(backtested.labels.loc[rows.index, "district"]) - {"unknown"}
+    counts = {
+        "shown": len(shown),
+        "all": len(districts),
+        "sales": sum(each.n for each in shown),
+        "all_sales": len(rows),
+        "fewest": health.FEWEST_SHOWN,
+        "most": max((each.n for each in shown), default=0),
+    }
+    return MAP_LEDE.to(language).format(
+        **{name: theme.number(count, 0, language) for name, count in counts.items()}
+    )
+
+
+def _may_be_chance(bias: Estimate) -> bool:
+    return not (bias.low > 0 or bias.high < 0)
+
+
+def _bias_colour(bias: Estimate) -> str:
+    if _may_be_chance(bias):
+        return theme.MUTED
+    if abs(bias.figure) <= SMALL_BIAS_PCT:
         return theme.TEAL
-    return theme.RED if bias_pct > 0 else theme.BLUE
+    return theme.RED if bias.figure > 0 else theme.BLUE
 
 
 def _label(each: SegmentHealth, language: Language) -> str:

@@ -17,6 +17,8 @@ from ml.valuation.words import Words
 if TYPE_CHECKING:
     import datetime as dt
 
+    import pandas as pd
+
     from ml.valuation.health import Estimate
     from ml.valuation.kept_reports import Backtested
     from ml.valuation.words import Language
@@ -57,13 +59,16 @@ def class_name(label: str, language: Language) -> str:
     return f"{label} · {words.to(language)}" if words else label
 
 
-def source_of(backtested: Backtested, language: Language) -> str:
-    """Say where the figures come from."""
-    rows = backtested.predictions
+def source_of(
+    backtested: Backtested, language: Language, rows: pd.DataFrame | None = None
+) -> str:
+    """Say where the figures come from: of all sales, or of one model's given rows."""
+    count = sale_count(backtested) if rows is None else len(rows)
+    rows = backtested.predictions if rows is None else rows
     return BACKTEST_SOURCE.to(language).format(
         first=theme.month(rows["sold_date"].min(), language),
         last=theme.month(rows["sold_date"].max(), language),
-        n=theme.number(sale_count(backtested), 0, language),
+        n=theme.number(count, 0, language),
         made=str(backtested.provenance.get("created_at", NONE))[:10],
     )
 

@@ -58,6 +58,8 @@ class Spot:
     label: str = ""
     colour: str = TEAL
     size: float = 10
+    """Across, in CSS pixels."""
+    is_hollow: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,9 @@ def _draw_spots(on: figure, spots: Sequence[Spot]) -> None:
             "label": [spot.label for spot in spots],
             "colour": [spot.colour for spot in spots],
             "size": [spot.size for spot in spots],
+            "fill": [0.0 if spot.is_hollow else 0.8 for spot in spots],
+            "edge": [spot.colour if spot.is_hollow else "white" for spot in spots],
+            "width": [2 if spot.is_hollow else 1 for spot in spots],
         }
     )
     dots = on.scatter(
@@ -218,9 +223,9 @@ def _draw_spots(on: figure, spots: Sequence[Spot]) -> None:
         source=source,
         size="size",
         fill_color="colour",
-        fill_alpha=0.8,
-        line_color="white",
-        line_width=1,
+        fill_alpha="fill",
+        line_color="edge",
+        line_width="width",
     )
     on.add_tools(HoverTool(renderers=[dots], tooltips=LABEL))
 

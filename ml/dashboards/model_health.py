@@ -33,11 +33,13 @@ from ml.dashboards.health_words import (
     signed_percent,
     source_of,
 )
+from ml.dashboards.market_switch import market_of
 from ml.dashboards.public_log import public_log_card
 from ml.dashboards.ratio_study import study_card
 from ml.dashboards.tables import facts, marked_table, sale_link, source_line
 from ml.serving_models import ServingRegistry
 from ml.valuation import health
+from ml.valuation.boosted_model import BlendModel
 from ml.valuation.kept_reports import (
     Backtested,
     NoReportError,
@@ -62,11 +64,29 @@ STANDING_TITLE = Words(
 )
 DEFINITION = Words(
     "Bäst är den registrerade modell som har lägst medelfel (MAPE) i den senaste "
-    "prövningen månad för månad och som svarat på minst 95 % så många försäljningar "
-    "som den som svarat på flest.",
+    "prövningen månad för månad och som svarat på minst 95\u00a0% av så många "
+    "försäljningar som den som svarat på flest.",
     "The best is the registered model with the lowest mean error (MAPE) in the latest "
     "backtest month by month, among those that answered at least 95% of the sales "
     "answered by the one that answered most.",
+)
+LEAD = Words(
+    "Skillnaden mot tvåan, {second}, är {difference} procentenheter.",
+    "The difference to the second, {second}, is {difference} percentage points.",
+)
+LEAD_UNSURE = Words(
+    "Skillnaden mot tvåan, {second}, är {difference} procentenheter. Det är mindre än "
+    "felmarginalen (95\u00a0%-intervall {low} till {high}), så ordningen kan vara "
+    "slump.",
+    "The difference to the second, {second}, is {difference} percentage points. That "
+    "is less than the margin of error (95% interval {low} to {high}), so the order may "
+    "be chance.",
+)
+LEAD_SURE = Words(
+    "Skillnaden mot tvåan, {second}, är {difference} procentenheter "
+    "(95\u00a0%-intervall {low} till {high}).",
+    "The difference to the second, {second}, is {difference} percentage points (95% "
+    "interval {low} to {high}).",
 )
 NO_CHAMPION = Words(
     "Ingen registrerad modell finns i prövningen, så ingen kan kallas bäst.",
@@ -98,8 +118,8 @@ VERSION = Words("version {number}, {date}", "version {number}, {date}")
 COLUMNS: dict[str, tuple[Words, int]] = {
     "mape_pct": (Words("Medelfel %", "Mean error %"), 2),
     "mdape_pct": (Words("Medianfel %", "Median error %"), 2),
-    "within_10_pct": (Words("Inom 10 %", "Within 10%"), 0),
-    "within_20_pct": (Words("Inom 20 %", "Within 20%"), 0),
+    "within_10_pct": (Words("Inom 10\u00a0%", "Within 10%"), 0),
+    "within_20_pct": (Words("Inom 20\u00a0%", "Within 20%"), 0),
     "bias_pct": (Words("Snedhet %", "Bias %"), 2),
     "coverage_90_pct": (Words("Täckning %", "Coverage %"), 1),
     "mean_width_pct": (Words("Bredd %", "Width %"), 1),
@@ -107,6 +127,37 @@ COLUMNS: dict[str, tuple[Words, int]] = {
     "n": (Words("n", "n"), 0),
 }
 """Figure, heading and decimals of the table of models."""
+SHARES = frozenset({"within_10_pct", "within_20_pct"})
+"""Figures whose heading is a percentage itself: the cell must say that it is one."""
+OF_RANGES = frozenset({"coverage_90_pct", "mean_width_pct"})
+EXPLAINED = Words(
+    "Täckning är andelen slutpriser som hamnade i värderingens intervall, av 90\u00a0% "
+    "utlovade; Bredd är intervallets medelbredd i procent av värdet. Svar är andelen "
+    "försäljningar som modellen värderade och n hur många de var.",
+    "Coverage is the share of prices that fell in the valuation's range, of 90% "
+    "promised; Width is the range's mean width in percent of the value. Answered is "
+    "the share of the sales that the model valued, and n is how many they were.",
+)
+FEWER_RANGES = Words(
+    "Där täckning och bredd vilar på färre, för att den första tidens värden inte "
+    "fick intervall, står antalet inom parentes.",
+    "Where coverage and width rest on fewer, because the first values got no range, "
+    "their number is in parentheses.",
+)
+BLENDED = Words(
+    "Blandning väger ihop tre sorters modeller: {parts}.",
+    "Blend weighs three kinds of model together: {parts}.",
+)
+PARTS = {
+    "xgboost": Words("XGBoost", "XGBoost"),
+    "lightgbm": Words("LightGBM", "LightGBM"),
+    "neural": Words("neurala nät", "neural networks"),
+}
+"""The learners of the blend."""
+MARKS = Words(
+    "Jämförelserna ({names}) är måttstockar och tävlar inte om att vara bäst.",
+    "The benchmarks ({names}) are yardsticks and do not compete to be the best.",
+)
 
 MISSES_TITLE = Words("Största missarna", "Worst misses")
 MISSES_LEDE = Words(
@@ -115,18 +166,22 @@ MISSES_LEDE = Words(
     "{model}: the {count} valuations farthest from the price. Worth looking at one by "
     "one: most often the home or the record is unusual.",
 )
+# On a phone only the first columns are seen: the error is what one comes for.
 MISS_COLUMNS = (
     Words("Adress", "Address"),
+    Words("Fel", "Error"),
+    Words("Värde", "Value"),
+    Words("Slutpris", "Price"),
     Words("Såld", "Sold"),
     Words("m²", "m²"),
-    Words("Slutpris", "Price"),
-    Words("Värde", "Value"),
-    Words("Fel", "Error"),
     Words("Klass", "Class"),
-    Words("Källa", "Source"),
+    Words("Annons", "Listing"),
 )
-MISS_NUMBERS = {2, 3, 4, 5}
+MISS_NUMBERS = {1, 2, 3, 5}
+INVENTED = Words("påhittad {number}", "invented {number}")
 SHOWN_ID = 12
+BELOW = "margin-top: 14px; max-width: 92ch"
+"""Of a remark below figures."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +193,8 @@ class Tested:
     standing: Standing
     versions: dict[str, ModelVersion]
     places: dict[str, DistrictPlace]
+    is_invented: bool
+    """Whether the sales are of the synthetic market, and on no site."""
 
 
 class ModelHealth(pn.viewable.Viewer):
@@ -186,7 +243,9 @@ class ModelHealth(pn.viewable.Viewer):
                 ),
             ),
             segment_card(tested.backtested, model, "district", language, tested.places),
-            misses_card(tested.backtested, model, language),
+            misses_card(
+                tested.backtested, model, language, is_invented=tested.is_invented
+            ),
         ]
 
 
@@ -216,17 +275,20 @@ def standing_card(tested: Tested, language: Language) -> pn.viewable.Viewable:
     champion = tested.standing.champion
     lede = (DEFINITION if champion else NO_CHAMPION).to(language)
     top = _champion_html(tested, champion, language) if champion else ""
-    html = top + _models_html(tested, language)
+    html = top + _models_html(tested, language) + _explained_html(tested, language)
     html += source_line(source_of(tested.backtested, language), language)
     return shell.card(STANDING_TITLE.to(language), shell.content(html), lede=lede)
 
 
 def misses_card(
-    backtested: Backtested, model: str, language: Language
+    backtested: Backtested, model: str, language: Language, *, is_invented: bool
 ) -> pn.viewable.Viewable:
     """List the valuations farthest from their prices, linked where that is safe."""
     misses = health.worst_misses(backtested, model)
-    rows = [_miss(row, language) for row in misses.to_dict("records")]
+    rows = [
+        _miss(row, language, is_invented=is_invented)
+        for row in misses.to_dict("records")
+    ]
     html = marked_table(MISS_COLUMNS, rows, language, right=MISS_NUMBERS)
     html += source_line(source_of(backtested, language), language)
     html += shell.csv_link(
@@ -259,7 +321,9 @@ def _tested(settings: Settings, language: Language) -> tuple[Tested, list[str]]:
     standing = health.standing(figures, list(versions))
     problems += _differences(standing, language)
     places = _places(settings, backtested)
-    return Tested(backtested, figures, standing, versions, places), problems
+    is_invented = market_of(settings.data) == "synthetic"
+    tested = Tested(backtested, figures, standing, versions, places, is_invented)
+    return tested, problems
 
 
 def _registered(settings: Settings) -> dict[str, ModelVersion]:
@@ -292,18 +356,50 @@ def _listed(names: Sequence[str], language: Language) -> str:
 
 def _champion_html(tested: Tested, champion: str, language: Language) -> str:
     figures = tested.figures[champion]
-    return facts(
+    tiles = facts(
         {
             ROLES["champion"]: model_name(champion, language),
-            MEAN_ERROR: percent_text(figures["mape_pct"], 2, language),
-            MEDIAN_ERROR: percent_text(figures["mdape_pct"], 2, language),
-            COLUMNS["within_10_pct"][0]: percent_text(
-                figures["within_10_pct"], 0, language
-            ),
-            BIAS: signed_percent(figures["bias_pct"], language),
+            **{
+                words: percent_text(figures[key], COLUMNS[key][1], language)
+                for words, key in (
+                    (MEAN_ERROR, "mape_pct"),
+                    (MEDIAN_ERROR, "mdape_pct"),
+                    (COLUMNS["within_10_pct"][0], "within_10_pct"),
+                )
+            },
+            BIAS: signed_percent(figures["bias_pct"], language, COLUMNS["bias_pct"][1]),
         },
         language,
     )
+    lead = _lead_text(tested, champion, language)
+    return joined(tiles, element("p", lead, class_="small muted", style=BELOW))
+
+
+def _lead_text(tested: Tested, champion: str, language: Language) -> str:
+    """Say how far ahead the best is, and whether that is more than chance."""
+    mape = tested.figures[champion]["mape_pct"]
+    # One that answered too little may have a lower error: it is no second.
+    behind = [
+        name
+        for name in tested.standing.challengers
+        if (tested.figures[name]["mape_pct"] or 0) >= mape
+    ]
+    if not behind:
+        return ""
+    second = behind[0]
+    said = {"second": model_name(second, language)}
+    lead = health.lead(tested.backtested, champion, second)
+    if lead is None:
+        difference = tested.figures[second]["mape_pct"] - mape
+        said["difference"] = theme.number(difference, 2, language)
+        return LEAD.to(language).format(**said)
+    names = ("difference", "low", "high")
+    said |= {
+        name: theme.number(value, 2, language)
+        for name, value in zip(names, lead, strict=True)
+    }
+    words = LEAD_UNSURE if lead.low <= 0 else LEAD_SURE
+    return words.to(language).format(**said)
 
 
 def _models_html(tested: Tested, language: Language) -> Markup:
@@ -314,10 +410,38 @@ def _models_html(tested: Tested, language: Language) -> Markup:
 
 
 def _model_row(tested: Tested, name: str, language: Language) -> list[object]:
-    role = element("span", _role(tested, name, language), class_="muted small")
+    role = element("span", _role(tested, name, language), class_="muted small number")
     title = joined(model_name(name, language), Markup("<br>"), role)
     figures = tested.figures[name]
-    return [title, *(_figure(figures, key, language) for key in COLUMNS)]
+    cells = {key: _figure(figures, key, language) for key in COLUMNS}
+    ranged = len(health.with_range(tested.backtested, name))
+    if 0 < ranged < figures["n"]:
+        count = theme.number(ranged, 0, language)
+        cells |= {key: f"{cells[key]} ({count})" for key in OF_RANGES}
+    return [title, *cells.values()]
+
+
+def _explained_html(tested: Tested, language: Language) -> Markup:
+    """Say what the headings and the names in the table of models mean."""
+    words = [EXPLAINED.to(language)]
+    if any(
+        0 < len(health.with_range(tested.backtested, name)) < each["n"]
+        for name, each in tested.figures.items()
+    ):
+        words.append(FEWER_RANGES.to(language))
+    if BlendModel.name in tested.figures:
+        words.append(BLENDED.to(language).format(parts=_parts_of_blend(language)))
+    marks = [name for name in tested.figures if name not in get_args(ModelName)]
+    if marks:
+        words.append(MARKS.to(language).format(names=_listed(marks, language)))
+    return element("p", " ".join(words), class_="small muted", style=BELOW)
+
+
+def _parts_of_blend(language: Language) -> str:
+    return ", ".join(
+        f"{PARTS[name].to(language)} {theme.percent(100 * share, 0, language)}"
+        for name, share in BlendModel.shares.items()
+    )
 
 
 def _role(tested: Tested, name: str, language: Language) -> str:
@@ -335,20 +459,27 @@ def _role(tested: Tested, name: str, language: Language) -> str:
 
 
 def _figure(figures: Mapping[str, Any], key: str, language: Language) -> str:
+    if key in SHARES:
+        return percent_text(figures[key], COLUMNS[key][1], language)
     return figure_text(figures[key], COLUMNS[key][1], language)
 
 
-def _miss(row: Mapping[Any, Any], language: Language) -> list[object]:
+def _miss(
+    row: Mapping[Any, Any], language: Language, *, is_invented: bool
+) -> list[object]:
     confidence = row["confidence_class"]
     is_sure = confidence == confidence
-    source = f"{row['platform']} {str(row['source_id'])[:SHOWN_ID]}"
+    number = str(row["source_id"])[:SHOWN_ID]
+    source = f"{row['platform']} {number}"
+    if is_invented:
+        source = INVENTED.to(language).format(number=number)
     return [
         f"{row['address'] or NONE}"[: shell.LONGEST_CELL],
+        signed_percent(row["error_pct"], language),
+        theme.sek(row["value_sek"], 1000),
+        theme.sek(row["sold_price_sek"]),
         day(row["sold_date"]),
         figure_text(row["living_area_m2"], 0, language),
-        theme.sek(row["sold_price_sek"]),
-        theme.sek(row["value_sek"], 1000),
-        signed_percent(row["error_pct"], language),
         class_name(f"{confidence:.0f}", language) if is_sure else NONE,
         sale_link(row["url"], source),
     ]
@@ -359,6 +490,8 @@ def _side_by_side(*cards: pn.viewable.Viewable) -> pn.viewable.Viewable:
     return pmui.Grid(
         *(pmui.Grid(card, size={"xs": 12, "lg": 6}) for card in cards),
         container=True,
-        spacing=2.5,
+        # A card keeps its own distance to the one below.
+        column_spacing=2.5,
+        row_spacing=0,
         sizing_mode="stretch_width",
     )

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 STUDY_TITLE = Words("Lika rätt för alla bostäder?", "Equally accurate for all homes?")
 STUDY_LEDE = Words(
-    "{model}: en kvotstudie med taxeringsvärldens mått. Det gröna fältet är bandet där "
-    "måttet är bra (IAAO 2013; MKI: Quintos 2021).",
+    "{model}: en kvotstudie med fastighetstaxeringens mått. Det gröna fältet är bandet "
+    "där måttet är bra (IAAO 2013; MKI: Quintos 2021).",
     "{model}: a ratio study with the measures of assessors. The green field is the "
     "band in which a measure is good (IAAO 2013; MKI: Quintos 2021).",
 )
@@ -45,7 +45,7 @@ STUDIES: dict[str, tuple[str, int, Words, tuple[float, float]]] = {
         3,
         Words(
             "över 1: dyra bostäder undervärderas jämfört med billiga",
-            "above 1: dear homes are undervalued against cheap ones",
+            "above 1: expensive homes are undervalued against cheap ones",
         ),
         (0.93, 1.08),
     ),
@@ -63,7 +63,7 @@ STUDIES: dict[str, tuple[str, int, Words, tuple[float, float]]] = {
         3,
         Words(
             "under 1: dyra bostäder undervärderas",
-            "below 1: dear homes are undervalued",
+            "below 1: expensive homes are undervalued",
         ),
         (0.85, 1.15),
     ),
@@ -104,10 +104,12 @@ def study_card(
     """Show the ratio study of a model, each figure against its band."""
     gauges = [_gauge(key, figures[model].get(key), language) for key in STUDIES]
     table = _study_table(figures, language)
+    written = _written_table(figures, language)
+    numbers = [str(name) for name in written][1:]
     below = source_line(source, language) + (
         f"<details><summary>{shell.SHOW_TABLE.to(language)}</summary>"
-        f"{shell.table_html(table)}</details>"
-        + shell.csv_link(table, "ratio-study", shell.DOWNLOAD.to(language))
+        f"{shell.table_html(written, right=numbers, language=language)}"
+        "</details>" + shell.csv_link(table, "ratio-study", shell.DOWNLOAD.to(language))
     )
     html = STUDY_CSS + element("div", *gauges, class_="gauges") + below
     lede = STUDY_LEDE.to(language).format(model=model_name(model, language))
@@ -177,6 +179,24 @@ def _study_table(
                 for key, (heading, decimals, *_) in STUDIES.items()
             },
             "n": each["n"],
+        }
+        for model, each in figures.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _written_table(
+    figures: Mapping[str, dict[str, Any]], language: Language
+) -> pd.DataFrame:
+    """Write the table for the page: each measure with its own decimals."""
+    rows = [
+        {
+            "": model_name(model, language),
+            **{
+                heading: _study_text(each.get(key), decimals, language)
+                for key, (heading, decimals, *_) in STUDIES.items()
+            },
+            "n": theme.number(each["n"], 0, language),
         }
         for model, each in figures.items()
     ]

@@ -246,7 +246,8 @@ td + td, th + th, th + td { padding-left: 16px; }
 }
 .scroll { overflow-x: auto;
   --paper: var(--panel-surface-color, #fff);
-  --shade: rgb(0 0 0 / 22%);
+  /* dark on light paper, light on dark */
+  --shade: color-mix(in srgb, var(--ink) 26%, transparent);
   /* a shadow where more lies aside; what scrolls along covers it at the end */
   background:
     linear-gradient(90deg, var(--paper) 40%, transparent) 0 0 / 40px 100% local,
@@ -271,6 +272,8 @@ td + td, th + th, th + td { padding-left: 16px; }
   transparent 5px 8px); }
 .legend i.band { height: 12px; opacity: 0.3; }
 .legend i.dot { width: 9px; height: 9px; border-radius: 50%; }
+.legend i.ring { width: 7px; height: 7px; border-radius: 50%; background: none;
+  border: 2px solid var(--colour); }
 .source { font-size: 12.5px; color: var(--muted); margin-top: 8px; }
 details { display: inline-block; max-width: 100%; margin: 6px 18px 0 0;
   vertical-align: top; }
