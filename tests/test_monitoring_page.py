@@ -172,7 +172,7 @@ def test_the_version_that_answers_is_told_with_who_decided(spoilt: Settings) -> 
     assert "None: the newest answers until one is judged." in html
     champions.promote("xgboost", by="Ada", reason=HOSTILE)
     html = shown(model_health_section(spoilt, "en"))
-    assert "version 1 took over, by Ada: " in html
+    assert "version 1, the first, by Ada: " in html
     assert HOSTILE not in html
 
 

@@ -49,6 +49,9 @@ DECISIONS = {
     "promote": Words(
         "{day}: version {version} tog över", "{day}: version {version} took over"
     ),
+    "first": Words(
+        "{day}: version {version}, den första", "{day}: version {version}, the first"
+    ),
     "keep": Words(
         "{day}: version {version} nekades", "{day}: version {version} was refused"
     ),
@@ -105,8 +108,11 @@ def _until(entry: Entry, answering: str, language: Language) -> str:
 
 
 def _decision(entry: Entry, language: Language) -> str:
+    # The first version has none to take over from.
+    is_first = entry.action == "promote" and entry.version == 1
+    is_first = is_first and entry.from_version is None
     said = (
-        DECISIONS[entry.action]
+        DECISIONS["first" if is_first else entry.action]
         .to(language)
         .format(day=entry.at[:10], version=entry.version)
     )

@@ -7,6 +7,7 @@ of a sale and when (``ml.valuation.latest_sales``), and the pictures of many sal
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
@@ -27,6 +28,7 @@ from ml.dashboards.health_words import (
 from ml.dashboards.scales import mark_value
 from ml.dashboards.tables import facts, marked_table, sale_link, source_line
 from ml.dashboards.values_against_prices import values_against_prices
+from ml.dashboards.written import rooms_text
 from ml.serving_models import ServingRegistry
 from ml.valuation import health
 from ml.valuation.kept_reports import NoReportError, ReportError, read_backtest
@@ -37,13 +39,13 @@ from ml.valuation.latest_sales import (
     Sale,
     latest_sales,
 )
-from ml.valuation.markup import element
+from ml.valuation.markup import element, joined
 from ml.valuation.request import ModelName
 from ml.valuation.words import Language, Words
 from warehouse.errors import SlutprisError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ml.valuation.kept_reports import Backtested
     from ml.valuation.markup import Markup
@@ -54,7 +56,7 @@ FETCHED = Words("slutpris", "sold price")
 ASKED = Words("utgångspris", "asking price")
 FACTS = {
     "living_area_m2": Words("{value} m²", "{value} m²"),
-    "rooms": Words("{value} rum", "rooms: {value}"),
+    "rooms": Words("{value}", "{value}"),
     "floor": Words("våning {value}", "floor {value}"),
     "construction_year": Words("byggår {value}", "built {value}"),
     "fee_sek_per_month": Words("avgift {value} kr/mån", "fee {value} kr a month"),
@@ -85,6 +87,14 @@ ORIGIN_NOTES: dict[Origin, Words] = {
         "test of the model.",
     ),
 }
+TRAINED_ON = Words(
+    "I efterhand: värdet räknades ut nu, med det som var känt på försäljningsdagen, av "
+    "en modell som har tränats på själva försäljningen. Felen är därför mindre än när "
+    "modellen prövas.",
+    "Afterwards: the value was computed now, from what was known on the day of the "
+    "sale, by a model that has been trained on the very sale. The errors are therefore "
+    "smaller than when the model is tested.",
+)
 NOBODY_SAID = Words(
     "Ingen modell gav något värde för bostaden: adressen är okänd, uppgifter saknas "
     "eller ingen modell är registrerad.",
@@ -96,35 +106,45 @@ SAID_COLUMNS = (
     Words("Värde", "Value"),
     Words("Fel", "Error"),
     Words("Skillnad", "Difference"),
-    Words("90 %-intervall", "90% range"),
+    Words("90\u00a0%-intervall", "90% range"),
     Words("Värderad", "Valued"),
 )
 RANGE_CHART = Words(
-    "Värde och 90 %-intervall; linjen är slutpriset",
+    "Värde och 90\u00a0%-intervall; linjen är slutpriset",
     "Value and 90% range; the line is the sold price",
 )
-SNAPSHOT_SOURCE = Words(
-    "publicerade försäljningar (marts.sales), prövningen och loggen",
-    "published sales (marts.sales), the backtest and the log",
+SALES_SOURCE = Words(
+    "publicerade försäljningar (marts.sales)", "published sales (marts.sales)"
 )
+ORIGIN_SOURCES: dict[Origin, Words] = {
+    "forward": Words("loggen över värderingar", "the log of valuations"),
+    "backtest": Words("prövningen månad för månad", "the backtest month by month"),
+    "afterwards": Words("modellerna som svarar nu", "the models that answer now"),
+}
 RECENT_TITLE = Words("De senaste försäljningarna", "The latest sales")
 RECENT_LEDE = Words(
-    "De {count} senaste, värderade av {model}. ”Värderad” säger när värdet räknades "
-    "ut.",
-    "The latest {count}, valued by {model}. “Valued” tells when the value was "
-    "computed.",
+    "De {count} senaste, med det värde som {model} gav: {origins}.",
+    "The latest {count}, with the value that {model} gave: {origins}.",
 )
+COUNTED: dict[Origin | None, Words] = {
+    "forward": Words("{n} före försäljningen", "{n} before the sale"),
+    "backtest": Words("{n} i prövningen", "{n} in the backtest"),
+    "afterwards": Words("{n} i efterhand", "{n} afterwards"),
+    None: Words("{n} utan värde", "{n} without a value"),
+}
+ALL = Words("alla", "all")
+# On a phone only the first columns are seen: value and error are what one comes for.
 RECENT_COLUMNS = (
     Words("Adress", "Address"),
-    Words("Såld", "Sold"),
-    Words("Slutpris", "Price"),
     Words("Värde", "Value"),
     Words("Fel", "Error"),
+    Words("Slutpris", "Price"),
+    Words("Såld", "Sold"),
     Words("Värderad", "Valued"),
     Words("m²", "m²"),
     Words("Stadsdel", "District"),
 )
-RECENT_NUMBERS = {2, 3, 4, 6}
+RECENT_NUMBERS = {1, 2, 3, 6}
 NO_SALES = Words(
     "De publicerade data har inga försäljningar. Kör make demo, eller crawla och bygg.",
     "The published data has no sales. Run make demo, or crawl and build.",
@@ -158,14 +178,11 @@ def sale_card(sale: Sale, language: Language) -> pn.viewable.Viewable:
     if not sale.said:
         said = shell.notice(NOBODY_SAID.to(language))
         return shell.card(SALE_TITLE.to(language), top, said)
-    notes = "".join(
-        element("p", ORIGIN_NOTES[origin].to(language), class_="small muted")
-        for origin in dict.fromkeys(said.origin for said in sale.said.values())
-    )
+    notes = _notes_html(sale.said.values(), language)
     chart = shell.chart_parts(
         _range_chart(sale, language),
         language=language,
-        source=SNAPSHOT_SOURCE.to(language),
+        source=_source_text(sale.said.values(), language),
         table=_said_table(sale, language),
         file_name="latest-sale",
     )
@@ -191,14 +208,60 @@ def recent_card(
     """Show the latest sales as a table, with one model's value of each."""
     rows = [_recent_row(sale, sale.said.get(model), language) for sale in sales]
     html = marked_table(RECENT_COLUMNS, rows, language, right=RECENT_NUMBERS)
-    html += source_line(SNAPSHOT_SOURCE.to(language), language)
+    shown = [sale.said[model] for sale in sales if model in sale.said]
+    html += _notes_html(shown, language)
+    html += source_line(_source_text(shown, language), language)
     html += shell.csv_link(
         _recent_table(sales, model), "latest-sales", shell.DOWNLOAD.to(language)
     )
     lede = RECENT_LEDE.to(language).format(
-        count=len(sales), model=model_name(model, language)
+        count=len(sales),
+        model=model_name(model, language),
+        origins=_origins_text([sale.said.get(model) for sale in sales], language),
     )
     return shell.card(RECENT_TITLE.to(language), shell.content(html), lede=lede)
+
+
+def _origins_text(said: Sequence[SaidOfSale | None], language: Language) -> str:
+    """Count values by how they came about: ``12 i prövningen, 8 i efterhand``."""
+    counted = Counter(each and each.origin for each in said)
+    return ", ".join(
+        words.to(language).format(
+            n=ALL.to(language) if counted[origin] == len(said) else counted[origin]
+        )
+        for origin, words in COUNTED.items()
+        if counted[origin]
+    )
+
+
+def _notes_html(shown: Collection[SaidOfSale], language: Language) -> Markup:
+    """Say what each way in which the shown values came about is worth."""
+    origins = dict.fromkeys(said.origin for said in shown)
+    afterwards = [said for said in shown if said.origin == "afterwards"]
+    is_trained_on = all(said.is_trained_on for said in afterwards)
+    return joined(
+        *(
+            element(
+                "p",
+                (
+                    TRAINED_ON
+                    if origin == "afterwards" and is_trained_on
+                    else ORIGIN_NOTES[origin]
+                ).to(language),
+                class_="small muted",
+                style="margin-top: 8px; max-width: 92ch",
+            )
+            for origin in origins
+        )
+    )
+
+
+def _source_text(shown: Collection[SaidOfSale], language: Language) -> str:
+    origins = {said.origin for said in shown}
+    sources = [SALES_SOURCE] + [
+        words for origin, words in ORIGIN_SOURCES.items() if origin in origins
+    ]
+    return ", ".join(words.to(language) for words in sources)
 
 
 def _backtest(settings: Settings, latest: LatestSales) -> tuple[Backtested | None, str]:
@@ -210,9 +273,11 @@ def _backtest(settings: Settings, latest: LatestSales) -> tuple[Backtested | Non
     except (NoReportError, ReportError):
         return None, fallback
     try:
-        registered = ServingRegistry(settings).names()
+        names = ServingRegistry(settings).names()
     except SlutprisError:
-        registered = []
+        names = []
+    # As on the tab of the models: a benchmark may be registered, but does not compete.
+    registered = [name for name in names if name in get_args(ModelName)]
     figures = health.totals(backtested)
     return backtested, health.champion(figures, registered) or next(iter(figures))
 
@@ -238,6 +303,8 @@ def _facts_text(sale: Sale, language: Language) -> str:
 
 
 def _fact(key: str, value: float, language: Language) -> str:
+    if key == "rooms":
+        return rooms_text(value, language)
     return f"{value:.0f}" if key in YEARS else theme.plain(value, language)
 
 
@@ -262,8 +329,12 @@ def _said_row(sale: Sale, said: SaidOfSale, language: Language) -> list[object]:
         signed_percent(said.error_pct(sale.sold_price_sek), language),
         theme.signed_sek(difference, 1000),
         _range_text(said),
-        element("span", ORIGINS[said.origin].to(language), class_="tag"),
+        _origin_tag(said, language),
     ]
+
+
+def _origin_tag(said: SaidOfSale, language: Language) -> Markup:
+    return element("span", ORIGINS[said.origin].to(language), class_="tag")
 
 
 def _range_text(said: SaidOfSale) -> str:
@@ -329,11 +400,11 @@ def _recent_row(
     error = None if said is None else said.error_pct(sale.sold_price_sek)
     return [
         sale_link(sale.url, sale.address or NONE),
-        day(sale.sold_date),
-        theme.sek(sale.sold_price_sek),
         NONE if said is None else theme.sek(said.value_sek, 1000),
         signed_percent(error, language),
-        NONE if said is None else ORIGINS[said.origin].to(language),
+        theme.sek(sale.sold_price_sek),
+        day(sale.sold_date),
+        NONE if said is None else _origin_tag(said, language),
         theme.plain(sale.facts["living_area_m2"], language),
         (sale.district or NONE)[: shell.LONGEST_CELL],
     ]

@@ -41,16 +41,14 @@ if TYPE_CHECKING:
 
 PICTURE_TITLE = Words("Värde mot slutpris", "Value against price")
 PICTURE_LEDE = Words(
-    "{span} i prövningen, {model}: en punkt per försäljning. På linjen är värdet lika "
+    "Prövningen av {model}, {span}: en punkt per försäljning. På linjen är värdet lika "
     "med slutpriset.",
-    "{span} of the backtest, {model}: a dot per sale. On the line the value equals the "
+    "The backtest of {model}, {span}: a dot per sale. On the line the value equals the "
     "price.",
 )
-SPANS: dict[int, Words] = {
-    1: Words("Senaste månaden", "The last month"),
-    3: Words("Senaste tre månaderna", "The last three months"),
-}
-SPAN_LABEL = Words("Period", "Period")
+SPANS = (1, 3)
+"""Months that can be chosen, the last of the backtest."""
+SPAN_LABEL = Words("Prövade månader", "Tested months")
 VALUE_ACROSS = Words("Värde", "Value")
 PRICE_UP = Words("Slutpris", "Sold price")
 HISTOGRAM_TITLE = Words("Felens fördelning", "Distribution of errors")
@@ -97,7 +95,7 @@ class ValuesAgainstPrices(pn.viewable.Viewer):
         self._language: Language = language
         self._span = pmui.RadioButtonGroup(
             label=SPAN_LABEL.to(language),
-            options={words.to(language): span for span, words in SPANS.items()},
+            options={self._span_text(span): span for span in SPANS},
             value=3,
             size="small",
             width=300,
@@ -120,10 +118,27 @@ class ValuesAgainstPrices(pn.viewable.Viewer):
                 pmui.Grid(self._picture(rows, months), size={"xs": 12, "lg": 7}),
                 pmui.Grid(self._histogram(rows), size={"xs": 12, "lg": 5}),
                 container=True,
-                spacing=2.5,
+                # A card keeps its own distance to the one below.
+                column_spacing=2.5,
+                row_spacing=0,
                 sizing_mode="stretch_width",
             )
         ]
+
+    def _span_text(self, months: int) -> str:
+        """Name the months: ``aug–okt 2026``, or one alone."""
+        last = self._backtested.predictions["sold_date"].max().to_period("M")
+        first = max(
+            last - months + 1,
+            self._backtested.predictions["sold_date"].min().to_period("M"),
+        )
+        end = theme.month(last, self._language)
+        if first == last:
+            return end
+        start = theme.month(first, self._language)
+        if first.year == last.year:
+            start = start.removesuffix(f" {first.year}")
+        return f"{start}–{end}"
 
     def _picture(self, rows: pd.DataFrame, months: int) -> pn.viewable.Viewable:
         language = self._language
@@ -142,9 +157,9 @@ class ValuesAgainstPrices(pn.viewable.Viewer):
             ),
             language=language,
             lede=PICTURE_LEDE.to(language).format(
-                span=SPANS[months].to(language), model=model_name(self._model, language)
+                span=self._span_text(months), model=model_name(self._model, language)
             ),
-            source=source_of(self._backtested, language),
+            source=source_of(self._backtested, language, rows),
             table=_picture_table(rows, language),
             file_name=f"value-against-price-{self._model}",
         )
@@ -157,7 +172,7 @@ class ValuesAgainstPrices(pn.viewable.Viewer):
             _histogram_chart(table, HISTOGRAM_TITLE.to(language), language),
             language=language,
             lede=HISTOGRAM_LEDE.to(language),
-            source=source_of(self._backtested, language),
+            source=source_of(self._backtested, language, rows),
             table=table,
             file_name=f"errors-{self._model}",
         )

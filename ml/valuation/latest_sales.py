@@ -32,7 +32,7 @@ from warehouse.serving import current_snapshot_id
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import duckdb
     import pandas as pd
@@ -78,6 +78,8 @@ class SaidOfSale:
     low_sek: float | None = None
     high_sek: float | None = None
     confidence_class: int | None = None
+    is_trained_on: bool = False
+    """Whether the model learnt from sales up to the day of this one, so from it too."""
 
     def error_pct(self, sold_price_sek: float) -> float:
         """Give the error in percent of the price."""
@@ -154,7 +156,7 @@ def _latest_sales(
         sales = list(_newest(valuer.connection()))
         known = _known(settings, {sale.sale_id for sale in sales}, problems)
         sales = [replace(sale, said=known.get(sale.sale_id, {})) for sale in sales]
-        afterwards = _afterwards(valuer, sales, names)
+        afterwards = _afterwards(valuer, sales, _trained_until(settings, names))
     finally:
         valuer.close()
     return LatestSales(
@@ -227,15 +229,27 @@ def _said(row: dict[Any, Any], origin: Origin) -> SaidOfSale:
     )
 
 
+def _trained_until(
+    settings: Settings, names: Iterable[ModelName]
+) -> dict[ModelName, str]:
+    """Give the day of the last sale that each model learnt from; empty if untold."""
+    registry = ServingRegistry(settings)
+    return {
+        name: str(registry.get(name).lineage.get("last_sold_date") or "")
+        for name in names
+    }
+
+
 def _afterwards(
-    valuer: Valuer, sales: Sequence[Sale], names: Iterable[ModelName]
+    valuer: Valuer, sales: Sequence[Sale], trained_until: Mapping[ModelName, str]
 ) -> list[dict[str, SaidOfSale]]:
     """Value sales now, as of their days, by the models that said nothing of them."""
     found: list[dict[str, SaidOfSale]] = [{} for _ in sales]
-    for name in names:
+    for name, until in trained_until.items():
         unsaid = [at for at, sale in enumerate(sales) if name not in sale.said]
         for at, said in _valued(valuer, name, sales, unsaid):
-            found[at][name] = said
+            is_trained_on = f"{sales[at].sold_date:%Y-%m-%d}" <= until
+            found[at][name] = replace(said, is_trained_on=is_trained_on)
     return found
 
 
