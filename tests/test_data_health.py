@@ -22,10 +22,17 @@ from ml.dashboards.flow_now import (
     crawl_sentence,
     dbt_sentence,
     freshness,
+    freshness_card,
     last_night,
     now_utc,
+    runs_sentence,
 )
-from ml.dashboards.flow_rows import add_up, monthly_counts, shown_year
+from ml.dashboards.flow_rows import (
+    add_up,
+    missing_values_card,
+    monthly_counts,
+    shown_year,
+)
 from ml.dashboards.flow_state import Flow, read_flow
 from ml.dashboards.flow_words import COLUMNS, RULE_MEANINGS, RULES, STAGES, ending
 from warehouse.errors import SlutprisError
@@ -197,15 +204,15 @@ def test_the_whole_tab_is_shown_in_both_languages(settings: Settings) -> None:
     swedish = html(data_health_section(settings, "sv"))
     english = html(data_health_section(settings, "en"))
     for text in (
-        "Vad hände det senaste dygnet?",
+        "Vad hände i de senaste körningarna?",
         "Hur färska är data?",
         "Rader, steg för steg",
     ):
         assert text in swedish
         assert text not in english
-    assert "What happened in the last 24 hours?" in english
+    assert "What did the latest runs do?" in english
     assert "1\u00a0000 observationer = 985 godkända + 15 bortvalda" in swedish
-    assert "Saknas aldrig: sidans adress." in swedish
+    assert "Saknas aldrig: webbadress." in swedish
     assert "90,0\u00a0% av försäljningarna har en position ur källan" in swedish
 
 
@@ -217,7 +224,8 @@ def test_nothing_from_outside_is_markup(settings: Settings) -> None:
 
 def test_what_failed_last_night_comes_with_what_to_do(settings: Settings) -> None:
     shown = html(data_health_section(settings, "sv"))
-    assert "Nattkörningen 2026-11-24 03:00 misslyckades." in shown
+    when = '<span class="number">2026-11-24 03:00</span>'
+    assert f"Nattkörningen {when} misslyckades." in shown
     assert "Steget models/autogluon misslyckades." in shown
     assert "Öppna körningen i Dagster" in shown
 
@@ -225,7 +233,11 @@ def test_what_failed_last_night_comes_with_what_to_do(settings: Settings) -> Non
 def test_the_summary_marks_what_needs_a_look(flow: Flow) -> None:
     marks = {sentence: mark for mark, sentence in summary(flow, "sv")}
     assert marks["Nattkörningen 2026-11-24 03:00 misslyckades."] == BAD
-    (drifted,) = (line for line in marks if "Viktigast: Boarea" in line)
+    (drifted,) = (line for line in marks if "av 2 egenskaper i XGBoost" in line)
+    assert "kan förklara: ”boarea”. Högst 1 av 20" in drifted
+    assert drifted.endswith(
+        "60,0\u00a0% av modellens utslag; från 5\u00a0% är det värt en titt."
+    )
     assert marks[drifted] == BAD
     assert set(marks.values()) <= {GOOD, BAD}
 
@@ -244,8 +256,9 @@ def test_drift_of_what_hardly_matters_is_no_alarm(flow: Flow) -> None:
     light, heavy = (dict(each) for each in DRIFT["features"])
     light["importance_pct"], heavy["importance_pct"] = 1.0, 99.0
     quiet = replace(flow, drift=DRIFT | {"features": [heavy, light]})
-    (mark,) = (mark for mark, line in summary(quiet, "sv") if "Boarea" in line)
+    ((mark, said),) = (each for each in summary(quiet, "sv") if "boarea" in each[1])
     assert mark == GOOD
+    assert "under 5\u00a0% räknas som lugnt" in said
 
 
 def test_too_few_sales_to_compare_is_said(flow: Flow) -> None:
@@ -275,6 +288,8 @@ def test_each_age_is_held_against_its_stated_limit(flow: Flow) -> None:
     )
     states = [each.state(now) for each in freshness(fresh)]
     assert states == [ON_TIME, LATE, ON_TIME]
+    young = replace(flow, newest_observation=now - dt.timedelta(minutes=50))
+    assert "50\u00a0min" in html(freshness_card(young, "sv"))
     unknown = replace(flow, newest_observation=None)
     assert freshness(unknown)[1].state(now) is NOT_KNOWN
 
@@ -358,6 +373,27 @@ def test_the_latest_run_and_the_failures_of_its_night_are_told() -> None:
     told = last_night([running, well, earlier, long_ago])
     assert [run["run_id"] for run in told] == ["2", "1"]
     assert last_night([running]) == [running]
+
+
+def test_the_runs_of_a_day_are_summed_up() -> None:
+    longest = RUNS[0] | {"status": "SUCCESS", "failed_steps": []}
+    short = longest | {"finished_at": "2026-11-24T02:02:14+00:00"}
+    assert runs_sentence([short, longest], "sv") == (
+        "Dygnet fram till 2026-11-24 04:00: 2 körningar, 6 steg, inget misslyckades; "
+        "den längsta 1\u00a0tim\u00a00\u00a0min."
+    )
+    assert "7 steps, 1 failed" in runs_sentence([longest, RUNS[0]], "en")
+
+
+def test_what_is_missing_is_told_with_what_is_imputed(flow: Flow) -> None:
+    shown = missing_values_card(flow, "sv").select(pn.pane.Bokeh)
+    labels = [
+        text
+        for pane in shown
+        for axis in pane.object.right
+        for text in axis.major_label_overrides.values()
+    ]
+    assert labels == ["7,0\u00a0%,\nallt imputerat"]
 
 
 def words_of_rules() -> Iterator[str]:

@@ -183,7 +183,8 @@ def test_the_nightly_run_is_called_so() -> None:
         "steps_succeeded": 19,
     }
     assert run_sentence(run, "sv") == (
-        "Nattkörningen 2026-11-24 03:00 gick bra: 19 steg på 3 tim 12 min."
+        "Nattkörningen 2026-11-24 03:00 gick bra: 19 steg på "
+        "3\u00a0tim\u00a012\u00a0min."
     )
     assert run_sentence(run | {"status": "STARTED"}, "en").startswith(
         "The nightly run of 2026-11-24 03:00 is running"

@@ -48,8 +48,8 @@ CARDS_LOOK = (
     "display: grid; grid-template-columns: 1.4em minmax(0, 1fr); gap: 2px 8px; "
     "list-style: none; margin: 0; padding: 0"
 )
-FRESH = Words("Alla data är i tid.", "All data are on time.")
-NOT_FRESH = Words("Sent: {names}.", "Late: {names}.")
+FRESH = Words("Alla data är färska.", "All data are fresh.")
+NOT_FRESH = Words("För gammalt: {names}.", "Too old: {names}.")
 NO_CRAWL = Words(
     "Ingen crawl har gått; mappen är fylld från filer.",
     "No crawl has run; the folder was filled from files.",
@@ -145,4 +145,4 @@ def _line(mark: str, sentence: str, language: Language) -> tuple[Markup, Markup]
     look = f"color: {MARK_COLOURS[mark]}; font-weight: 700"
     said = MARK_WORDS[mark].to(language)
     shown = element("span", mark, style=look, role="img", aria_label=said, title=said)
-    return shown, element("span", sentence)
+    return shown, element("span", shell.with_whole_dates(sentence))

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from bokeh.models import FixedTicker
 
 from ml.dashboards import shell, theme
+from ml.dashboards.charts import mark_axis
 from ml.dashboards.flow_charts import NumberedBar, numbered_bars
 from ml.dashboards.flow_now import said, subtitle
 from ml.dashboards.health_words import served_name
@@ -30,6 +32,8 @@ SHOWN_FEATURES = 12
 NOTABLE_IMPORTANCE_PCT = 5
 """Of all that moves values: what changed and weighs less is no cause for alarm."""
 NAMED_FEATURES = 3
+ROUND_FROM_PCT = 10
+"""A smaller share is told with a decimal."""
 
 DRIFT = Words("Har bostäderna ändrat sig?", "Have the homes changed?")
 NO_DRIFT = Words(
@@ -49,18 +53,27 @@ NOTHING = Words(
     "Nothing that the model sees has changed more than chance would explain.",
 )
 SHIFTED = Words(
-    "{n} av {all} egenskaper, med {weight} av vikten i modellen, har ändrats mer än "
-    "slumpen kan förklara. Viktigast: {names}.",
-    "{n} of {all} features, with {weight} of the weight in the model, have changed "
-    "more than chance would explain. Most important: {names}.",
+    "{n} av {all} egenskaper i {model} har ändrats mer än slumpen kan förklara: "
+    "{names}. Högst 1 av 20 väntas göra det av slump. Tillsammans är de {weight} av "
+    "modellens utslag; {judged}.",
+    "{n} of {all} features of {model} have changed more than chance would explain: "
+    "{names}. At most 1 in 20 is expected to do so by chance. Together they are "
+    "{weight} of how the model moves values; {judged}.",
 )
+CALM = Words("under {limit} räknas som lugnt", "below {limit} counts as calm")
+NOT_CALM = Words("från {limit} är det värt en titt", "from {limit} on it needs a look")
+MORE_NAMES = Words("{names} och {n} till", "{names} and {n} more")
+QUOTED = Words("”{name}”", "“{name}”")
 LEDE = Words(
-    "{verdict} Jämför {current} försäljningar {from_} – {to} med {reference} under "
-    "året före. De viktigaste egenskaperna för {model}, står överst, med sin "
-    "andel av hur modellen flyttar värdena.",
+    "{verdict} Jämför {current} försäljningar {from_}\u00a0– {to} med {reference} "
+    "under året före. Visar de {top} viktigaste egenskaperna för {model}{changed}, var "
+    "och en med sin andel av modellens utslag.",
     "{verdict} Compares {current} sales from {from_} to {to} with {reference} of the "
-    "year before. The features that matter most to {model}, are on top, with "
-    "their share of how it moves values.",
+    "year before. Shows the {top} features that matter most to {model}{changed}, each "
+    "with its share of how the model moves values.",
+)
+AND_CHANGED = Words(
+    ", och de {n} till som har ändrats", ", and the {n} more that have changed"
 )
 CHART = Words(
     "PSI · egenskapens vikt i modellen, den viktigaste överst",
@@ -72,7 +85,7 @@ LABEL = Words(
 )
 LIMITS = Words(
     "PSI (population stability index) över tiondelar av årets värden. Streckade "
-    "linjer: 0,1 en förskjutning, 0,25 en stor (Siddiqi 2006). Orange: över 0,1 och "
+    "linjer: 0,1 är en förskjutning, 0,25 en stor (Siddiqi 2006). Orange: över 0,1 och "
     "mer än slumpen ger en gång på tjugo vid så få försäljningar (Yurdakul och Naranjo "
     "2020).",
     "PSI (population stability index) over tenths of the year's values. Dashed lines: "
@@ -137,13 +150,29 @@ def drift_sentence(found: Mapping[str, Any], language: Language) -> str:
     shifted = [each for each in features if each["is_shift"]]
     if not shifted:
         return NOTHING.to(language)
-    names = [feature_name(each["feature"], language) for each in shifted]
+    judged = NOT_CALM if is_notable(found) else CALM
+    limit = theme.percent(NOTABLE_IMPORTANCE_PCT, 0, language)
     return SHIFTED.to(language).format(
         n=len(shifted),
         all=len(features),
+        model=served_name(found["model"].rpartition(" ")[0], language),
         weight=theme.percent(shifted_weight_pct(found), 1, language),
-        names=", ".join(names[:NAMED_FEATURES]),
+        names=_names([each["feature"] for each in shifted], language),
+        judged=judged.to(language).format(limit=limit),
     )
+
+
+def _names(features: Sequence[str], language: Language) -> str:
+    """Quote the first names within a sentence, in lower case."""
+    named = [feature_name(each, language) for each in features]
+    quoted = ", ".join(
+        QUOTED.to(language).format(name=name[:1].lower() + name[1:])
+        for name in named[:NAMED_FEATURES]
+    )
+    more = len(named) - NAMED_FEATURES
+    if more <= 0:
+        return quoted
+    return MORE_NAMES.to(language).format(names=quoted, n=more)
 
 
 def shifted_weight_pct(found: Mapping[str, Any]) -> float:
@@ -163,23 +192,35 @@ def feature_name(feature: str, language: Language) -> str:
 
 
 def _chart(found: Mapping[str, Any], language: Language) -> Chart:
-    shown = [
+    limits = (
+        (found["shift_psi"], theme.MUTED),
+        (found["large_shift_psi"], theme.RED),
+    )
+    chart = numbered_bars(
+        [_bar(each, language) for each in _shown(found)],
+        write=lambda value: theme.number(value, 2, language),
+        title=DRIFT.to(language),
+        limits=limits,
+    )
+    # The limits alone are marked: what lies between them has no meaning.
+    ticks = [0.0, *(limit for limit, _ in limits)]
+    axis = chart.figure.xaxis[0]
+    mark_axis(axis, {tick: theme.plain(tick, language) for tick in ticks})
+    chart.figure.xgrid.ticker = FixedTicker(ticks=ticks)
+    return chart
+
+
+def _shown(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [
         each
         for place, each in enumerate(found["features"])
         if place < SHOWN_FEATURES or each["is_shift"]
     ]
-    return numbered_bars(
-        [_bar(each, language) for each in shown],
-        write=lambda value: theme.number(value, 2, language),
-        title=DRIFT.to(language),
-        limits=(
-            (found["shift_psi"], theme.MUTED),
-            (found["large_shift_psi"], theme.RED),
-        ),
-    )
 
 
 def _lede(found: Mapping[str, Any], language: Language) -> str:
+    top = min(SHOWN_FEATURES, len(found["features"]))
+    more = len(_shown(found)) - top
     return LEDE.to(language).format(
         verdict=drift_sentence(found, language),
         current=theme.number(found["current"]["sale_count"], 0, language),
@@ -187,13 +228,16 @@ def _lede(found: Mapping[str, Any], language: Language) -> str:
         from_=found["current"]["first_sold_date"],
         to=found["current"]["last_sold_date"],
         model=_model(found["model"], language),
+        top=top,
+        changed=AND_CHANGED.to(language).format(n=more) if more else "",
     )
 
 
 def _bar(each: Mapping[str, Any], language: Language) -> NumberedBar:
     name = feature_name(each["feature"], language)
     psi = theme.number(each["psi"], 2, language)
-    weight = theme.percent(each["importance_pct"], 0, language)
+    decimals = 0 if each["importance_pct"] >= ROUND_FROM_PCT else 1
+    weight = theme.percent(each["importance_pct"], decimals, language)
     number = f"{psi} · {weight}"
     chance = theme.number(each["chance_psi"], 2, language)
     label = LABEL.to(language).format(name=name, psi=psi, weight=weight, chance=chance)

@@ -59,19 +59,21 @@ NEWEST_SALE = Words("Senaste försäljningen", "The newest sale")
 NEWEST_OBSERVATION = Words("Senaste observationen", "The newest observation")
 SNAPSHOT_MADE = Words("Ögonblicksbilden publicerad", "The snapshot published")
 HEADS = {
+    # On a phone only the first columns are seen: the state is what one comes for.
     "what": Words("Vad", "What"),
-    "when": Words("När", "When"),
-    "age": Words("Ålder", "Age"),
-    "limit": Words("Sent efter", "Late after"),
     "state": Words("Status", "State"),
+    "age": Words("Ålder", "Age"),
+    "when": Words("När", "When"),
+    "limit": Words("För gammalt efter", "Too old after"),
     "why": Words("Varför den gränsen", "Why that limit"),
 }
 ON_TIME = Words("✓\u00a0I\u00a0tid", "✓\u00a0On\u00a0time")
 LATE = Words("!\u00a0Sent", "!\u00a0Late")
 NOT_KNOWN = Words("–\u00a0Okänt", "–\u00a0Unknown")
-ONE_DAY = Words("1 dygn", "1 day")
-DAYS = Words("{n} dygn", "{n} days")
-HOURS = Words("{n} tim", "{n} h")
+ONE_DAY = Words("1\u00a0dygn", "1\u00a0day")
+DAYS = Words("{n}\u00a0dygn", "{n}\u00a0days")
+HOURS = Words("{n}\u00a0tim", "{n}\u00a0h")
+MINUTES = Words("{n}\u00a0min", "{n}\u00a0min")
 
 CRAWL = Words("Senaste crawlen", "The last crawl")
 CRAWL_SENTENCE = Words(
@@ -83,6 +85,12 @@ CRAWL_MORE = Words(
     "kända försäljningar och fick lägga undan {quarantined} som inte gick att läsa.",
     "It took {time}, read {cards} cards per search page, found changes in {changed} "
     "known sales and set aside {quarantined} that could not be read.",
+)
+CRAWL_NOTHING = Words(
+    "Den tog {time} och läste {cards} kort per söksida; inga kända försäljningar hade "
+    "ändrats, inget var oläsligt.",
+    "It took {time} and read {cards} cards per search page; no known sales had "
+    "changed, nothing was unreadable.",
 )
 NO_CRAWL = Words(
     "Ingen crawl har gått: den här mappen fylldes från filer. Kör "
@@ -109,7 +117,13 @@ CRAWL_COLUMNS = {
     "quarantined": Words("Oläsliga", "Unreadable"),
 }
 
-RUNS = Words("Vad hände det senaste dygnet?", "What happened in the last 24 hours?")
+RUNS = Words("Vad hände i de senaste körningarna?", "What did the latest runs do?")
+RUNS_SUM = Words(
+    "Dygnet fram till {until}: {n} körningar, {steps} steg, {how}; den längsta {time}.",
+    "The day up to {until}: {n} runs, {steps} steps, {how}; the longest {time}.",
+)
+NONE_FAILED = Words("inget misslyckades", "none failed")
+SOME_FAILED = Words("{n} misslyckades", "{n} failed")
 NO_RUNS = Words(
     "Ingen historik över körningar är skriven ännu. Den skrivs av tillgången "
     "reports/runs, efter varje körning i Dagster, och av "
@@ -231,10 +245,10 @@ def freshness_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
     rows = [
         {
             "what": each.what.to(language),
-            "when": _moment(each),
-            "age": _age(now - each.at, language, each.is_day) if each.at else "–",
-            "limit": _age(each.late_after, language),
             "state": each.state(now).to(language),
+            "age": _age(now - each.at, language, each.is_day) if each.at else "–",
+            "when": _moment(each),
+            "limit": _age(each.late_after, language),
             "why": each.why.to(language),
         }
         for each in freshness(flow)
@@ -267,11 +281,16 @@ def crawl_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
     if crawls.empty:
         return shell.card(CRAWL.to(language), said(NO_CRAWL.to(language)))
     newest = records(crawls.head(1))[0]
-    more = CRAWL_MORE.to(language).format(
-        time=_took(newest, language),
-        cards=_number(newest["cards_per_page"], 1, language),
-        changed=theme.number(newest["changed_sale_count"], 0, language),
-        quarantined=theme.number(newest["quarantined_count"], 0, language),
+    is_more = newest["changed_sale_count"] or newest["quarantined_count"]
+    more = (
+        (CRAWL_MORE if is_more else CRAWL_NOTHING)
+        .to(language)
+        .format(
+            time=_took(newest, language),
+            cards=_number(newest["cards_per_page"], 1, language),
+            changed=theme.number(newest["changed_sale_count"], 0, language),
+            quarantined=theme.number(newest["quarantined_count"], 0, language),
+        )
     )
     return shell.card(
         CRAWL.to(language),
@@ -299,6 +318,10 @@ def runs_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
     if not flow.runs:
         return shell.card(RUNS.to(language), said(NO_RUNS.to(language)))
     parts = [_run_html(run, language) for run in last_night(flow.runs)]
+    together = _of_the_day([run for run in flow.runs if run["finished_at"]])
+    if len(together) > 1:
+        summed = shell.with_whole_dates(runs_sentence(together, language))
+        parts.insert(0, element("p", summed, style=PARAGRAPH))
     return shell.card(
         RUNS.to(language),
         shell.content(joined(*parts)),
@@ -315,14 +338,46 @@ def last_night(runs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     ended = [run for run in runs if run["finished_at"]]
     if not ended:
         return list(runs[:1])
-    newest = dt.datetime.fromisoformat(ended[0]["started_at"])
-    night = newest - dt.timedelta(hours=NIGHT_HOURS)
     return ended[:1] + [
         run
-        for run in ended[1:]
-        if dt.datetime.fromisoformat(run["started_at"]) > night
-        and (run["status"] == "FAILURE" or run["failed_checks"])
+        for run in _of_the_day(ended)[1:]
+        if run["status"] == "FAILURE" or run["failed_checks"]
     ]
+
+
+def runs_sentence(runs: Sequence[Mapping[str, Any]], language: Language) -> str:
+    """Sum up ended runs in a sentence, the newest first."""
+    failed = sum(
+        len(run["failed_steps"]) or int(run["status"] == "FAILURE") for run in runs
+    )
+    longest = max(runs, key=_run_time)
+    how = SOME_FAILED if failed else NONE_FAILED
+    steps = sum(run["steps_succeeded"] + len(run["failed_steps"]) for run in runs)
+    return RUNS_SUM.to(language).format(
+        until=local_time(max(run["finished_at"] for run in runs)),
+        n=theme.number(len(runs), 0, language),
+        steps=theme.number(steps, 0, language),
+        how=how.to(language).format(n=failed),
+        time=duration(longest["started_at"], longest["finished_at"], language),
+    )
+
+
+def _of_the_day(ended: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Choose the runs that began within a day before the newest, which is first."""
+    if not ended:
+        return []
+    newest = dt.datetime.fromisoformat(ended[0]["started_at"])
+    night = newest - dt.timedelta(hours=NIGHT_HOURS)
+    return [
+        run for run in ended if dt.datetime.fromisoformat(run["started_at"]) > night
+    ]
+
+
+def _run_time(run: Mapping[str, Any]) -> dt.timedelta:
+    began, ended = (
+        dt.datetime.fromisoformat(run[end]) for end in ("started_at", "finished_at")
+    )
+    return ended - began
 
 
 def dbt_tests_card(flow: Flow, language: Language) -> pn.viewable.Viewable:
@@ -368,7 +423,8 @@ def missing_card(title: Words, table: str, language: Language) -> pn.viewable.Vi
 def said(text: str, *, is_small: bool = False) -> pn.pane.HTML:
     """Show a paragraph of text, or a remark on what is above it."""
     look = "small muted" if is_small else None
-    return shell.content(element("p", text, style=PARAGRAPH, class_=look))
+    shown = shell.with_whole_dates(text)
+    return shell.content(element("p", shown, style=PARAGRAPH, class_=look))
 
 
 def folded(words: Words, table: pd.DataFrame, language: Language) -> pn.pane.HTML:
@@ -386,7 +442,8 @@ def subtitle(words: Words, language: Language) -> pn.pane.HTML:
 
 def _run_html(run: Mapping[str, Any], language: Language) -> Markup:
     found = failures(run, language)
-    parts: list[Markup] = [element("p", element("b", run_sentence(run, language)))]
+    sentence = shell.with_whole_dates(run_sentence(run, language))
+    parts: list[Markup] = [element("p", element("b", sentence))]
     if not found and run["status"] == "SUCCESS":
         parts.append(element("p", ALL_WELL.to(language)))
     for failure in found:
@@ -524,7 +581,10 @@ def _moment(fresh: Fresh) -> str:
 def _age(age: dt.timedelta, language: Language, is_day: bool = False) -> str:
     if is_day and age.days == 1:
         return ONE_DAY.to(language)
+    if age < dt.timedelta(hours=2) and not is_day:
+        minutes = max(0, round(age / dt.timedelta(minutes=1)))
+        return MINUTES.to(language).format(n=minutes)
     if age < dt.timedelta(days=2) and not is_day:
-        hours = max(0, round(age / dt.timedelta(hours=1)))
+        hours = round(age / dt.timedelta(hours=1))
         return HOURS.to(language).format(n=hours)
     return DAYS.to(language).format(n=theme.number(age.days, 0, language))

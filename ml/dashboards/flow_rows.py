@@ -46,8 +46,8 @@ STAGES_LEDE = Words(
     "upprepningar är de {deduplicated} = {accepted} godkända + {flagged} underkända. "
     "Alla godkända har egenskaper: {features}.",
     "{observations} observations = {accepted} accepted + {rejected} rejected. Without "
-    "repeats they are {deduplicated} = {accepted} accepted + {flagged} flagged. All "
-    "accepted have features: {features}.",
+    "repeats they are {deduplicated} = {accepted} accepted + {flagged} that "
+    "failed a rule. All accepted have features: {features}.",
 )
 NOT_RECONCILED = Words(
     "Talen går inte ihop. Kör dbt-bygget igen; dess tester säger var rader tappas.",
@@ -83,7 +83,8 @@ OTHER_RULES = Words("Övriga regler", "Other rules")
 RULE, MEANING = Words("Regel", "Rule"), Words("Varför", "Why")
 COUNT, LAST_MONTH = Words("Antal", "Count"), Words("Senast", "Latest")
 SHARE = Words("Andel %", "Share %")
-EXAMPLE, MONTH = Words("Ett exempel", "An example"), Words("Månad", "Month")
+EXAMPLE = Words("Ett exempel (på engelska)", "An example")
+MONTH = Words("Månad", "Month")
 
 MISSING_TITLE = Words("Saknade värden", "Missing values")
 MISSING_LEDE = Words(
@@ -93,8 +94,8 @@ MISSING_LEDE = Words(
     "is replaced by a guess (imputed), and flagged.",
 )
 MISSING_OR_IMPUTED = Words(
-    "Saknas / imputerat, procent av försäljningarna",
-    "Missing / imputed, percent of sales",
+    "Saknas, och vad som imputeras, procent av försäljningarna",
+    "Missing, and what is imputed, percent of sales",
 )
 NEVER_MISSING = Words("Saknas aldrig: {names}.", "Never missing: {names}.")
 MISSING_CHART = Words(
@@ -106,6 +107,8 @@ COLUMN, YEAR = Words("Uppgift", "Field"), Words("År", "Year")
 MISSING, IMPUTED = Words("Saknas", "Missing"), Words("Imputerat", "Imputed")
 SALES = Words("Försäljningar", "Sales")
 NOT_IMPUTED = Words("imputeras inte", "not imputed")
+ALL_IMPUTED = Words("allt imputerat", "all imputed")
+PART_IMPUTED = Words("{pct} imputerat", "{pct} imputed")
 
 PLACED_TITLE = Words(
     "Hur exakt bostäderna är placerade", "How exactly homes are placed"
@@ -433,14 +436,16 @@ def _rule_table(
 def _missing_bar(row: Mapping[str, Any], language: Language) -> NumberedBar:
     name = named(COLUMNS, row["column_name"], language)
     missing = theme.percent(row["missing_pct"], 1, language)
-    label = f"{name}: {MISSING.to(language).lower()} {missing}"
-    number = missing
     if pd.isna(row["imputed_pct"]):
-        label += f", {NOT_IMPUTED.to(language)}"
+        more = NOT_IMPUTED.to(language)
+    elif row["imputed_pct"] >= row["missing_pct"]:
+        more = ALL_IMPUTED.to(language)
     else:
         imputed = theme.percent(row["imputed_pct"], 1, language)
-        number += f" / {imputed}"
-        label += f", {IMPUTED.to(language).lower()} {imputed}"
+        more = PART_IMPUTED.to(language).format(pct=imputed)
+    label = f"{name}: {MISSING.to(language).lower()} {missing}, {more}"
+    # In two lines: beside the bars, a phone has no room for one.
+    number = f"{missing},\n{more}"
     return NumberedBar(name, float(row["missing_pct"]), number, label)
 
 

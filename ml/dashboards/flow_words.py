@@ -79,7 +79,7 @@ RULE_MEANINGS = {
         "Below 10 or above 500 m²: a store room, a whole house or a typing error.",
     ),
     "sold_price_out_of_range": Words(
-        "Under 150 000 kr eller över 150 miljoner.",
+        "Under 150\u00a0000\u00a0kr eller över 150\u00a0miljoner\u00a0kr.",
         "Below 150 000 kr or above 150 million kr.",
     ),
     "price_per_m2_out_of_range": Words(
@@ -95,12 +95,12 @@ RULE_MEANINGS = {
         "Before 1250, or more than three years after the sale.",
     ),
     "price_per_m2_far_from_local_median": Words(
-        "Minst tre gånger dyrare eller billigare än områdets median året innan (fyra "
-        "gånger de tre senaste årens där försäljningarna är få, sex gånger stadens där "
-        "de är ännu färre).",
-        "At least three times dearer or cheaper than the district's median of the year "
-        "before (four times that of three years where sales are few, six times the "
-        "city's where they are fewer still).",
+        "Minst tre gånger så dyrt som, eller högst en tredjedel av, områdets median "
+        "året innan (fyra gånger de tre senaste årens där försäljningarna är få, sex "
+        "gånger stadens där de är ännu färre).",
+        "At least three times as expensive as the district's median of the year "
+        "before, or at most a third of it (four times that of three years where sales "
+        "are few, six times the city's where they are fewer still).",
     ),
 }
 STAGES = {
@@ -109,7 +109,7 @@ STAGES = {
     "quarantined": Words("I karantän", "In quarantine"),
     "observations": Words("Observationer", "Observations"),
     "deduplicated": Words("Utan upprepningar", "Without repeats"),
-    "flagged": Words("– varav underkända", "– of them flagged"),
+    "flagged": Words("– varav underkända", "– of them failed a rule"),
     "rejected": Words("Bortvalda i allt", "Rejected in all"),
     "accepted": Words("Godkända", "Accepted"),
     "features": Words("Med egenskaper", "With features"),
@@ -123,8 +123,8 @@ COLUMNS = {
     "operating_cost_sek_per_month": Words("Driftskostnad", "Running cost"),
     "latitude": Words("Läge (koordinater)", "Position"),
     "brf_name": Words("Förening (BRF)", "Association (BRF)"),
-    "residence_id": Words("Sajtens bostadsnummer", "The site's home number"),
-    "url": Words("Sidans adress", "Page address"),
+    "residence_id": Words("Sajtens bostadsnummer", "The site's listing ID"),
+    "url": Words("Webbadress", "Web address"),
     "street": Words("Gata", "Street"),
     "district": Words("Område", "District"),
     "municipality": Words("Kommun", "Municipality"),
@@ -133,7 +133,7 @@ COLUMNS = {
     "energy_class": Words("Energiklass", "Energy class"),
     "list_price_sek": Words("Utgångspris", "Asking price"),
     "first_price_sek": Words("Första utgångspris", "First asking price"),
-    "days_active": Words("Dagar till salu", "Days for sale"),
+    "days_active": Words("Dagar till salu", "Days on the market"),
 }
 PLACES = {
     "source": Words("Källans egen position", "The source's position"),

@@ -8,11 +8,13 @@ folder. A folder holds one market (docs/decisions/0007); the two are never mixed
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Literal
 
 import panel_material_ui as pmui
 
 from ml.dashboards import shell, theme
+from ml.valuation.markup import element
 from ml.valuation.words import Words
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     import panel as pn
 
+    from ml.valuation.markup import Markup
     from ml.valuation.words import Language
     from warehouse.settings import Settings
 
@@ -51,19 +54,32 @@ UNKNOWN_BANNER = Words(
 )
 NO_REAL = Words(
     "Datamappen {data} håller den syntetiska marknaden, och riktiga försäljningar får "
-    "inte blandas med den. Ge dem en egen mapp och starta sidorna över den: "
-    "SLUTPRIS_DATA=MAPP scrapy crawl booli -a from=2024-01-01 -a to=2024-12-31, eller "
-    "SLUTPRIS_DATA=MAPP python -m warehouse.land FIL.csv, och bygg sedan i Dagster.",
+    "inte blandas med den. Ge dem en egen mapp, med en crawl eller ur en fil, bygg "
+    "sedan i Dagster och starta sidorna över mappen.",
     "The data folder {data} holds the synthetic market, and real sales must not be "
-    "mixed with it. Give them a folder of their own and start the pages over it: "
-    "SLUTPRIS_DATA=FOLDER scrapy crawl booli -a from=2024-01-01 -a to=2024-12-31, or "
-    "SLUTPRIS_DATA=FOLDER python -m warehouse.land FILE.csv, then build in Dagster.",
+    "mixed with it. Give them a folder of their own, by a crawl or from a file, then "
+    "build in Dagster and start the pages over the folder.",
+)
+GIVE_REAL = (
+    Words(
+        "SLUTPRIS_DATA=MAPP scrapy crawl booli -a from=2024-01-01 -a to=2024-12-31",
+        "SLUTPRIS_DATA=FOLDER scrapy crawl booli -a from=2024-01-01 -a to=2024-12-31",
+    ),
+    Words(
+        "SLUTPRIS_DATA=MAPP python -m warehouse.land FIL.csv",
+        "SLUTPRIS_DATA=FOLDER python -m warehouse.land FILE.csv",
+    ),
 )
 NO_SYNTHETIC = Words(
-    "Ingen syntetisk marknad finns i {data}. Gör en med: SLUTPRIS_DATA={data} make "
-    "demo SERVE=0. En annan mapp väljs med SLUTPRIS_SYNTHETIC_DATA.",
-    "There is no synthetic market in {data}. Make one with: SLUTPRIS_DATA={data} make "
-    "demo SERVE=0. SLUTPRIS_SYNTHETIC_DATA chooses another folder.",
+    "Ingen syntetisk marknad finns i {data}. Gör en i projektets mapp, och ladda sedan "
+    "om sidan:",
+    "There is no synthetic market in {data}. Make one in the project's folder, then "
+    "reload the page:",
+)
+GIVE_SYNTHETIC = "SLUTPRIS_DATA={data} make demo SERVE=0"
+OTHER_FOLDER = Words(
+    "En annan mapp väljs med SLUTPRIS_SYNTHETIC_DATA.",
+    "SLUTPRIS_SYNTHETIC_DATA chooses another folder.",
 )
 
 
@@ -105,11 +121,19 @@ def shown_market(settings: Settings) -> Market:
     return own_market(settings)
 
 
-def what_to_run(settings: Settings, market: Market, language: Language) -> str:
-    """Say how a side without data gets some."""
+def what_to_run(settings: Settings, market: Market, language: Language) -> list[Markup]:
+    """Say how a side without data gets some, each command on a line of its own."""
     if market == "real":
-        return NO_REAL.to(language).format(data=settings.data)
-    return NO_SYNTHETIC.to(language).format(data=settings.synthetic_data)
+        said = NO_REAL.to(language).format(data=settings.data)
+        commands = [shell.to_run(words.to(language)) for words in GIVE_REAL]
+        return [element("p", said, class_="lede"), *commands]
+    folder = settings.synthetic_data
+    command = GIVE_SYNTHETIC.format(data=shlex.quote(str(folder)))
+    return [
+        element("p", NO_SYNTHETIC.to(language).format(data=folder), class_="lede"),
+        shell.to_run(command),
+        element("p", OTHER_FOLDER.to(language), class_="muted small"),
+    ]
 
 
 def banners(settings: Settings, language: Language) -> list[pn.viewable.Viewable]:

@@ -49,7 +49,7 @@ class Tab:
 
 TABS = (
     Tab("models", Words("Modellerna", "Model health"), model_health_section),
-    Tab("latest", Words("Senast sålda", "The latest sale"), latest_sale_section),
+    Tab("latest", Words("Senast sålda", "Latest sales"), latest_sale_section),
     Tab("data", Words("Dataflödet", "The data flow"), data_health_section),
 )
 LOADING = Words("Räknar på siffrorna …", "Computing the figures …")
@@ -114,8 +114,9 @@ class MonitoringPage(pn.viewable.Viewer):
     def _say_market(self) -> None:
         folder = settings_of(self._settings, self._market)
         if folder is None:
-            reason = what_to_run(self._settings, self._market, self._language)
-            self._said.objects = [shell.nothing_yet(reason, self._language)]
+            how = what_to_run(self._settings, self._market, self._language)
+            title = shell.NOTHING_YET.to(self._language)
+            self._said.objects = [shell.only_this(title, *how)]
         else:
             self._said.objects = banners(folder, self._language)
         self._tabs.visible = folder is not None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ml.dashboards.health_words import served_name
+from ml.dashboards.theme import NBSP
 from ml.valuation.words import Language, Words
 
 if TYPE_CHECKING:
@@ -362,7 +363,7 @@ def local_time(utc: str | None) -> str:
 
 
 def duration(start: str | None, end: str | None, language: Language) -> str:
-    """Write how long it took: ``3 h 12 min``, ``45 s``."""
+    """Write how long it took: ``3 h 12 min``, ``45 s``; no line breaks in it."""
     if start is None or end is None:
         return "–"
     seconds = round(
@@ -372,8 +373,10 @@ def duration(start: str | None, end: str | None, language: Language) -> str:
     hours, minutes = seconds // 3600, seconds % 3600 // 60
     hour = Words("tim", "h").to(language)
     if hours:
-        return f"{hours} {hour} {minutes} min"
-    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+        written = f"{hours} {hour} {minutes} min"
+    else:
+        written = f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+    return written.replace(" ", NBSP)
 
 
 def _step_failure(step: Mapping[str, Any], language: Language) -> Failure:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +22,7 @@ from ml.dashboards import access, theme
 from ml.dashboards.printing import print_sheet
 from ml.dashboards.spoken import spoken_frame
 from ml.valuation.batch_output import without_formulas
+from ml.valuation.markup import Markup, element
 from ml.valuation.words import Language, Words
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ SHOWN_ROWS = 60
 """Rows of a chart's table on the page; the file has them all."""
 SENTENCE = 40
 """A longer text in a table needs room, on a phone too: the table scrolls aside."""
+DATE = re.compile(r"\b\d{4}-\d{2}(-\d{2})?( \d{2}:\d{2})?\b")
+"""A month or a day, and the time of day where it is told."""
 LONGEST_CELL = 200
 """Characters of a text in a table; nobody reads a longer one there."""
 
@@ -194,7 +198,7 @@ def card(
     title: str, *parts: pn.viewable.Viewable, lede: str = ""
 ) -> pn.viewable.Viewable:
     """Put parts on a card with a heading and, below it, a sentence or two."""
-    below = f'<p class="lede">{escape(lede)}</p>' if lede else ""
+    below = f'<p class="lede">{with_whole_dates(lede)}</p>' if lede else ""
     heading = content(f'<div class="head"><h2>{escape(title)}</h2>{below}</div>')
     return pmui.Paper(
         heading,
@@ -251,11 +255,16 @@ def chart_parts(
     file_name: str = "",
 ) -> list[pn.viewable.Viewable]:
     """Give a chart with its legend, source and table, to put on a card of one's own."""
-    below = f'<p class="source">{SOURCE.to(language)}: {escape(source)}</p>'
+    below = f'<p class="source">{SOURCE.to(language)}: {with_whole_dates(source)}</p>'
     if table is not None:
         below += _table_details(table, language, file_name or "slutpris")
     legend = [content(_legend_html(chart))] if len(chart.legend) else []
     return [*legend, chart.pane(), content(below)]
+
+
+def with_whole_dates(text: str) -> Markup:
+    """Escape a text and keep each date in it on one line: browsers break at hyphens."""
+    return Markup(DATE.sub(r'<span class="number">\g<0></span>', escape(text)))
 
 
 def table_html(
@@ -317,11 +326,25 @@ def nothing_yet(reason: str, language: Language = "sv") -> pn.pane.HTML:
     )
 
 
+def only_this(title: str, *said: Markup) -> pn.pane.HTML:
+    """Say on a card what to run, and nothing of how it is done elsewhere."""
+    return content(element("section", element("h2", title), *said, class_="card"))
+
+
+def to_run(command: str) -> Markup:
+    """Write a command on a line of its own, as it is to be copied."""
+    look = "display: block; width: fit-content; margin: 10px 0"
+    return element("code", command, style=look)
+
+
 def _look(column: pd.Series, *, is_number: bool) -> str:
     """Give the class of a column's cells: of sentences, none is a word wide."""
     if is_number:
         return ' class="right number"'
-    longest = column.astype(str).str.len().max()
+    texts = column.astype(str)
+    if texts.str.fullmatch(DATE).any():
+        return ' class="number"'
+    longest = texts.str.len().max()
     return ' class="sentence"' if longest > SENTENCE else ""
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml.dashboards.shell import LONGEST_CELL, SOURCE
-from ml.valuation.markup import Markup, element
+from ml.dashboards.shell import LONGEST_CELL, SOURCE, with_whole_dates
+from ml.valuation.markup import Markup, element, joined
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -84,7 +84,8 @@ def facts(texts: Mapping[Words, str], language: Language) -> Markup:
 
 def source_line(source: str, language: Language) -> Markup:
     """Say where figures come from."""
-    return element("p", f"{SOURCE.to(language)}: {source}", class_="source")
+    said = joined(f"{SOURCE.to(language)}: ", with_whole_dates(source))
+    return element("p", said, class_="source")
 
 
 def sale_link(url: object, text: str) -> Markup | str:
