@@ -393,7 +393,7 @@ def test_what_is_missing_is_told_with_what_is_imputed(flow: Flow) -> None:
         for axis in pane.object.right
         for text in axis.major_label_overrides.values()
     ]
-    assert labels == ["7,0\u00a0%,\nallt imputerat"]
+    assert labels == ["7,0\u00a0%\nallt imputerat"]
 
 
 def words_of_rules() -> Iterator[str]:

@@ -14,6 +14,9 @@ from tiny_reports import write_backtest, write_scored_log
 from visited_pages import running_browser, served_pages
 
 from ml.champions import Champions
+from ml.dashboards import theme
+from ml.dashboards.health_charts import district_map
+from ml.dashboards.health_words import source_of
 from ml.dashboards.latest_sale import latest_sale_section
 from ml.dashboards.market_switch import (
     banners,
@@ -23,7 +26,11 @@ from ml.dashboards.market_switch import (
     what_to_run,
 )
 from ml.dashboards.model_health import model_health_section
+from ml.dashboards.ratio_study import study_card
 from ml.dashboards.tables import sale_link
+from ml.valuation import health
+from ml.valuation.health import DistrictPlace, Estimate, SegmentHealth
+from ml.valuation.kept_reports import read_backtest
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -165,6 +172,94 @@ def test_a_tampered_registry_is_told_and_the_report_still_shown(
     html = shown(model_health_section(spoilt, "sv"))
     assert "Registret över modeller kunde inte läsas" in html
     assert "Föregångarens recept" in html
+
+
+def test_how_far_ahead_the_best_is_stands_beside_its_margin(spoilt: Settings) -> None:
+    write_backtest(spoilt, {"xgboost": 1.02, "blend": 1.03})
+    shutil.copytree(spoilt.registry_dir / "xgboost", spoilt.registry_dir / "blend")
+    assert "margin of error" not in shown(model_health_section(spoilt, "en"))
+    report = spoilt.reports_dir / "backtest.json"
+    content = json.loads(report.read_text())
+    compared = {
+        "protocol": "rolling_monthly",
+        "metric": "mape_pct",
+        "model": "blend",
+        "other": "xgboost",
+        "difference": 0.04,
+        "low": -0.25,
+        "high": 0.34,
+        "low_by_month": None,
+        "high_by_month": None,
+    }
+    report.write_text(json.dumps(content | {"differences": [compared]}))
+    html = shown(model_health_section(spoilt, "en"))
+    assert "Blend, is 0.04 percentage points. That is less than the margin" in html
+    assert "interval −0.25 to 0.34" in html
+
+
+def test_a_coverage_of_fewer_sales_says_of_how_many(spoilt: Settings) -> None:
+    rows = write_backtest(spoilt)
+    path = spoilt.reports_dir / "backtest_predictions.parquet"
+    is_first = (rows["model"] == "blend") & (rows["sold_date"] < "2026-09-01")
+    rows.loc[is_first, ["low_sek", "high_sek"]] = None
+    rows.to_parquet(path, index=False)
+    rest = int(((rows["model"] == "blend") & ~is_first).sum())
+    html = shown(model_health_section(spoilt, "sv"))
+    assert html.count(f" ({rest})</td>") == 2
+    assert "står antalet inom parentes" in html
+    backtested = read_backtest(spoilt.reports_dir)
+    ranged = health.with_range(backtested, "blend")
+    assert f"sep 2026–okt 2026, {rest} försäljningar" in source_of(
+        backtested, "sv", ranged
+    )
+
+
+def test_invented_sales_are_not_said_to_come_from_a_site(spoilt: Settings) -> None:
+    assert "Annons" in shown(model_health_section(spoilt, "sv"))
+    assert "påhittad" not in shown(model_health_section(spoilt, "sv"))
+    (spoilt.data / "demo.json").write_text('{"market": "synthetic"}')
+    html = shown(model_health_section(spoilt, "sv"))
+    assert '<td class="number">påhittad ' in html
+    assert "booli " not in html.split("Största missarna")[1]
+
+
+def test_the_map_says_how_much_it_leaves_out_and_what_may_be_chance(
+    spoilt: Settings,
+) -> None:
+    section = model_health_section(spoilt, "sv")
+    assert "stadsdelar, med " in shown(section)
+    sure = SegmentHealth("a", 20, *[Estimate(5.0, 3.0, 7.0)] * 3)
+    unsure = SegmentHealth("b", 5, *[Estimate(5.0, -3.0, 13.0)] * 3)
+    places = {name: DistrictPlace(name, 59.3, 18.0) for name in "ab"}
+    made = district_map([sure, unsure], places, "sv").figure
+    (dots,) = (each for each in made.renderers if "edge" in each.data_source.data)
+    data = dots.data_source.data
+    assert data["fill"] == [0.8, 0.0]
+    assert data["colour"] == [theme.RED, theme.MUTED]
+    # four times the sales, four times the area
+    assert data["size"][0] == pytest.approx(2 * data["size"][1])
+
+
+def test_the_table_of_the_ratio_study_is_written_as_the_language_is(
+    market: Settings,
+) -> None:
+    figures = {"xgboost": {"cod": 6.1, "prd": 1.0, "prb": 0.0114, "mki": 0.995}}
+    figures["xgboost"]["n"] = 118
+    html = shown(study_card(figures, "xgboost", "", "sv"))
+    for text in ("6,1", "1,000", "0,011", "0,995"):
+        assert f'<td class="right number">{text}</td>' in html
+
+
+def test_the_latest_sales_say_how_their_values_came_about(market: Settings) -> None:
+    html = shown(latest_sale_section(market.over(market.synthetic_data), "en"))
+    recent = html.split("The latest sales")[1]
+    assert "all afterwards." in recent
+    assert "trained on th" in recent
+    assert "the backtest" not in recent.split("Download")[0]
+    assert "the models that answer now" in recent
+    assert "The backtest of XGBoost, Aug–Oct 2026: " in shown(
+        latest_sale_section(market, "en")
+    )
 
 
 def test_the_version_that_answers_is_told_with_who_decided(spoilt: Settings) -> None:

@@ -438,6 +438,11 @@ def date_ticks(
     return {_ms(each): month(each, language) for each in months[::-step]}
 
 
+def rows_height(count: int, lines: int) -> int:
+    """Give the height of a chart of so many rows, whose texts have so many lines."""
+    return (TWO_LINES_HEIGHT if lines > 1 else ROW_HEIGHT) * count + 60
+
+
 def _rows_figure(
     names: Sequence[str],
     ends: Sequence[float],
@@ -451,10 +456,10 @@ def _rows_figure(
     span = [*finite, 0.0] if zero_line or not finite else finite
     ticks = nice_ticks(min(span), max(span), tick_count)
     shown = [in_lines(name) for name in names]
-    height = TWO_LINES_HEIGHT if any("\n" in name for name in shown) else ROW_HEIGHT
+    lines = 2 if any("\n" in name for name in shown) else 1
     made = plain_figure(
         title,
-        height * len(names) + 60,
+        rows_height(len(names), lines),
         x_range=(ticks[0], ticks[-1]),
         y_range=(-0.6, len(names) - 0.4),
     )

@@ -22,6 +22,7 @@ from ml.dashboards.charts import (
     name_bars,
     nice_ticks,
     plain_figure,
+    rows_height,
 )
 from ml.dashboards.theme import AMBER, month
 
@@ -78,6 +79,8 @@ def numbered_bars(
     frame = chart.figure
     _mark(frame, bars)
     _number(frame, bars)
+    if any("\n" in bar.number for bar in bars):
+        frame.height = rows_height(len(bars), lines=2)
     _fit(frame, [*(bar.value for bar in bars), *(limit for limit, _ in limits)])
     for limit, colour in limits:
         frame.add_layout(

@@ -445,7 +445,7 @@ def _missing_bar(row: Mapping[str, Any], language: Language) -> NumberedBar:
         more = PART_IMPUTED.to(language).format(pct=imputed)
     label = f"{name}: {MISSING.to(language).lower()} {missing}, {more}"
     # In two lines: beside the bars, a phone has no room for one.
-    number = f"{missing},\n{more}"
+    number = f"{missing}\n{more}"
     return NumberedBar(name, float(row["missing_pct"]), number, label)
 
 

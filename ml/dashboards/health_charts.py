@@ -78,7 +78,7 @@ COVERAGE_TITLE = Words("Täckning av 90\u00a0%-intervallet", "Coverage of the 90
 COVERAGE_LEDE = Words(
     "Hur stor andel av slutpriserna som hamnade i värderingens intervall, efter "
     "säkerhetsklass. Utlovat är 90\u00a0% (linjen); strecken är "
-    "95\u00a0%-osäkerheten. {verdict}",
+    "osäkerheten (95\u00a0%). {verdict}",
     "The share of prices that fell in the valuation's range, by confidence class. "
     "The promise is 90% (the line); the bars are the 95% uncertainty. {verdict}",
 )
@@ -375,7 +375,7 @@ def segment_card(
     if places:
         segments = sorted(segments, key=lambda each: -each.n)
         placed = [each for each in segments if each.label in places]
-        chart = _district_map(placed, places, language)
+        chart = district_map(placed, places, language)
         lede = _map_lede(placed, backtested, model, language)
     else:
         chart = _segment_chart(segments, title, language)
@@ -423,11 +423,12 @@ def _segment_chart(
     return Chart(chart.figure, legend)
 
 
-def _district_map(
+def district_map(
     segments: Sequence[SegmentHealth],
     places: Mapping[str, DistrictPlace],
     language: Language,
 ) -> Chart:
+    """Draw a dot for each district: its colour the bias, its area the sales."""
     most = max((each.n for each in segments), default=1)
     spots = [
         Spot(

@@ -114,7 +114,7 @@ ROLES = {
 }
 MODEL = Words("Modell", "Model")
 LOOK_AT = Words("Visa modellen", "Show the model")
-VERSION = Words("version {number}, {date}", "version {number}, {date}")
+VERSION = Words("version\u00a0{number}, {date}", "version\u00a0{number}, {date}")
 COLUMNS: dict[str, tuple[Words, int]] = {
     "mape_pct": (Words("Medelfel %", "Mean error %"), 2),
     "mdape_pct": (Words("Medianfel %", "Median error %"), 2),
@@ -410,7 +410,8 @@ def _models_html(tested: Tested, language: Language) -> Markup:
 
 
 def _model_row(tested: Tested, name: str, language: Language) -> list[object]:
-    role = element("span", _role(tested, name, language), class_="muted small number")
+    said = shell.with_whole_dates(_role(tested, name, language))
+    role = element("span", said, class_="muted small")
     title = joined(model_name(name, language), Markup("<br>"), role)
     figures = tested.figures[name]
     cells = {key: _figure(figures, key, language) for key in COLUMNS}
