@@ -239,6 +239,22 @@ def test_the_answer_shows_value_range_class_and_date(
     assert "Två av tre bostäder säljs inom 15 % av värdet." in html
 
 
+def test_the_value_per_m2_follows_from_the_value_as_it_is_written(
+    valuer: Valuer, facts: City
+) -> None:
+    valuation = valued(valuer)
+    off = valuation.model_copy(update={"value_sek": 3_004_999})
+    written_sek = 3_000_000 / valuation.request.living_area_m2
+    assert theme.sek(written_sek, 100) in answer_html(off, facts, "sv")
+
+
+def test_the_value_of_a_listed_home_says_that_it_is_without_the_price(
+    valuer: Valuer, facts: City
+) -> None:
+    html = answer_html(valued(valuer), facts, "sv", is_listed=True)
+    assert "Värde 2024-06-15 före annons; med utgångspriset" in html
+
+
 def test_the_answer_is_given_in_english_with_swedish_amounts(
     valuer: Valuer, facts: City
 ) -> None:
@@ -254,7 +270,7 @@ def test_a_refused_value_is_not_shown_big_but_its_reason_is(
 ) -> None:
     html = answer_html(valued(valuer, living_area_m2="700"), facts, "sv")
     assert "Ingen värdering" in html
-    assert "Boarean är större eller mindre än hos alla bostäder" in html
+    assert "Ingen såld bostad som vi känner till är så stor" in html
     assert 'class="value' not in html
     assert "Nio av tio" not in html
 

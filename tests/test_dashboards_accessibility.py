@@ -61,7 +61,7 @@ class Look:
         return f"{site}/{self.path}{joint}{urlencode(query)}"
 
 
-VALUED = "Räknat av XGBoost"
+VALUED = "Beräknat av XGBoost"
 PROBLEMS = "valuation?address=Qqqqgatan&living_area_m2=5&rooms=99"
 LOOKS = (
     Look("empty", "valuation", "Vad är lägenheten värd?"),
@@ -201,7 +201,7 @@ def test_a_home_is_found_filled_in_and_valued_by_keyboard_alone(
     page.get_by_text("Känt om huset").wait_for()
     tab_to(page, "Det här är lägenheten")
     page.keyboard.press("Enter")
-    page.get_by_text("Det här saknas och antas").wait_for()
+    page.get_by_text("Det här är inte angivet").wait_for()
     tab_to(page, "Rum")
     page.keyboard.press("Control+a")
     page.keyboard.type("3")

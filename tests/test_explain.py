@@ -349,6 +349,12 @@ def test_facts_are_told_in_english_too() -> None:
     assert group_text("size", home, {"rooms": 2.0}, "en") == "Rooms 2.5, usually 2"
 
 
+def test_a_fact_that_is_as_usual_says_so() -> None:
+    home = {"living_area_m2": 62.0, "rooms": 2.0}
+    said = group_text("size", home, {"living_area_m2": 62.0, "rooms": 3.0})
+    assert said == "Boarea 62 m², som är vanligt; rum 2, vanligt 3"
+
+
 def test_every_kind_of_fact_can_be_written() -> None:
     home = dict.fromkeys(FEATURE_NAMES, 1.5)
     for feature in FEATURE_NAMES:

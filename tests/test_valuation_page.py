@@ -107,7 +107,7 @@ def test_a_typo_is_mended_and_the_home_is_chosen_by_keyboard(
     page.get_by_text("BRF Sveavägen").wait_for()
     assert page.get_by_label("Adress").input_value() == "Sveavägen 11"
     page.get_by_title("Det här är lägenheten").first.click()
-    page.get_by_text("Det här saknas och antas").wait_for()
+    page.get_by_text("Det här är inte angivet").wait_for()
     area = page.get_by_label("Boarea m²")
     assert float(area.input_value()) >= 30
     area.press("Enter")
@@ -128,7 +128,7 @@ def test_the_fee_is_the_house_s_usual_one_until_another_is_given(
     assert fee.input_value() == ""
     area.fill("50")
     area.blur()
-    page.get_by_text("som är vanligt i huset").wait_for()
+    page.get_by_text("efter husets vanliga avgift").wait_for()
     of_50_m2 = int(fee.input_value().replace("\u00a0", ""))
     area.fill("100")
     area.blur()
@@ -136,7 +136,7 @@ def test_the_fee_is_the_house_s_usual_one_until_another_is_given(
     fee.fill("4000")
     area.fill("70")
     area.blur()
-    page.get_by_text("som är vanligt i huset").wait_for(state="detached")
+    page.get_by_text("efter husets vanliga avgift").wait_for(state="detached")
     assert fee.input_value() == "4000"
 
 
@@ -158,7 +158,7 @@ def test_a_bad_link_names_its_mistakes_and_keeps_the_rest(
     alert.get_by_text("Rooms must be 1–20, you wrote 25.").wait_for()
     assert "There is no model “oracle”" in alert.inner_text()
     page.get_by_label("Rooms").fill("2")
-    page.get_by_role("button", name="Value", exact=True).click()
+    page.get_by_role("button", name="Value it", exact=True).click()
     page.locator(".value").wait_for()
     assert "model=xgboost" in page.url
     assert "lang=en" in page.url
@@ -172,7 +172,7 @@ def test_an_asking_price_without_its_model_is_told(site: str, page: Page) -> Non
 
 def test_a_refusal_gives_its_reason_and_no_value(site: str, page: Page) -> None:
     page.goto(f"{site}/valuation?{HOME.replace('=50', '=700')}")
-    page.locator(".notice", has_text="Boarean är större").wait_for()
+    page.locator(".notice", has_text="Ingen såld bostad").wait_for()
     assert page.locator(".value").count() == 0
 
 

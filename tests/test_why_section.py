@@ -145,7 +145,7 @@ def test_the_rows_shown_and_the_rest_add_up_to_the_whole(valuation: Valuation) -
     *parts, total = (float(each.replace(",", ".")) for each in weights)
     assert total == 100
     assert sum(parts) == pytest.approx(100, abs=0.05 * len(parts))
-    assert f"summa 100 % → {theme.sek(estimate.estimate_sek)}" in html
+    assert f"blir {theme.sek(estimate.estimate_sek)}." in html
 
 
 def test_what_was_scraped_is_never_markup(valuation: Valuation) -> None:
@@ -305,9 +305,9 @@ def test_the_changes_tried_unasked_stand_in_a_table(
 ) -> None:
     html = steps_html(valuation, ready_answers(valuer, HOME), "sv")
     assert "Våning 5 i stället för 2" in html
-    assert "Avgift 2\u00a0000 i stället för 2\u00a0500 kr/mån" in html
+    assert "Avgift 2\u00a0000 i stället för 2\u00a0500\u00a0kr/mån" in html
     assert html.count("<tr>") == 1 + 7
-    assert "Boarea 55 i stället för 50 m²" in html_of(
+    assert "Boarea 55 i stället för 50\u00a0m²" in html_of(
         what_if_section(valuation, valuer, "sv")
     )
 

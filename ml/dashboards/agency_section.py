@@ -37,11 +37,11 @@ LEDE = Words(
     "Slutpris mot värde per mäklare: hur mycket över eller under snittmäklaren, "
     "justerat för område, månad, storlek och värde. Ju färre försäljningar, desto "
     "närmare snittet dras skattningen. Strecket är ett intervall som i nio fall av tio "
-    "rymmer mäklarens egen nivå.",
+    "rymmer mäklarens egen nivå; inom parentes står antalet försäljningar.",
     "Sold price against value by agency: how much above or below the mean agency, "
     "adjusted for area, month, size and value. The fewer the sales, the closer to the "
-    "mean an estimate is drawn. The bar holds the agency's own level in nine cases of "
-    "ten.",
+    "mean an estimate is drawn. The bar holds the agency's own level nine times in "
+    "ten; the number of sales stands in brackets.",
 )
 NONE_IN_DISTRICT = Words(
     "I området {district} finns ingen värderad försäljning med känd mäklare, så här "
@@ -68,10 +68,10 @@ TOO_FEW = Words(
     "More months or more listings read will make it possible.",
 )
 SOURCE = Words(
-    "{sales} försäljningar {first} till {last}, värderade av modeller som varken sett "
-    "försäljningen eller mäklaren",
-    "{sales} sales from {first} to {last}, valued by models that saw neither the sale "
-    "nor the agency",
+    "hela stadens {sales} försäljningar {first} till {last}, värderade av modeller som "
+    "varken sett försäljningen eller mäklaren",
+    "the whole city's {sales} sales from {first} to {last}, valued by models that saw "
+    "neither the sale nor the agency",
 )
 MORE = Words(
     "De {count} mäklarna med flest försäljningar visas; alla finns i tabellen.",
@@ -136,18 +136,23 @@ def area_of(report: dict[str, Any], district: str | None) -> Area:
     return Area(TITLE_DISTRICT, enough[0]["district"], enough)
 
 
-def shown_agencies(area: Area) -> list[dict[str, Any]]:
-    """Give the agencies with most sales, the highest first."""
+def shown_agencies(area: Area, *, is_ranked: bool = True) -> list[dict[str, Any]]:
+    """Give the agencies with most sales, the highest first.
+
+    Unless ``is_ranked``, when the order may be chance, the one with most sales first.
+    """
     fewest = FEWEST_IN_CITY if area.title is TITLE_CITY else FEWEST_IN_DISTRICT
     enough = [each for each in area.records if each["sales"] >= fewest]
     largest = sorted(
         enough or area.records, key=lambda each: (-each["sales"], each["agency"])
     )[:SHOWN_AGENCIES]
+    if not is_ranked:
+        return largest
     return sorted(largest, key=lambda each: (-each["effect_pct"], each["agency"]))
 
 
 def _card(area: Area, report: dict[str, Any], language: Language) -> Viewable:
-    shown = shown_agencies(area)
+    shown = shown_agencies(area, is_ranked=report["is_distinguishable_from_chance"])
     place = _cut(titled(area.district, language))
     source = SOURCE.to(language).format(
         sales=theme.number(report["sales"]),

@@ -31,11 +31,17 @@ if TYPE_CHECKING:
 ROUNDED_TO_SEK = 10_000
 """A value's last digits say nothing; the page leaves them out."""
 CLASS_COUNT = 7
+SPAN_EM = 15
+"""As wide as a written span may be; it stands under the middle of its bar."""
 
 VALUED_AT = Words("Värde {date}", "Value on {date}")
+WITHOUT_PRICE = Words(
+    "Värde {date} före annons; med utgångspriset står det nedanför",
+    "Value on {date} before listing; with the asking price it stands below",
+)
 NINE_OF_TEN = Words(
     "Nio av tio slutpriser hamnade inom ett så brett spann när modellen prövades.",
-    "Nine of ten final prices fell within a span this wide when the model was tested.",
+    "Nine in ten final prices fell within a span this wide when the model was tested.",
 )
 PER_M2 = Words("per m²", "per m²")
 CLASS_OF = Words("klass {level} av 7", "class {level} of 7")
@@ -58,7 +64,7 @@ MODELS_LEDE = Words(
     "Varje registrerad modell har fått samma fråga. Stapeln är spannet som nio av tio "
     "slutpriser ryms i, strecket är värdet.",
     "Every registered model was asked the same question. The bar is the span that "
-    "holds nine of ten final prices, the mark is the value.",
+    "holds nine in ten final prices, the mark is the value.",
 )
 MODELS_ASKED = Words(
     "Varje registrerad modell har fått samma fråga.",
@@ -68,12 +74,13 @@ MODEL, VALUE = Words("Modell", "Model"), Words("Värde", "Value")
 SPAN, TIME = Words("Spann", "Span"), Words("Svarstid", "Time taken")
 SHOWN_ABOVE = Words("visas ovan", "shown above")
 PENDING = Words("räknar …", "working …")
-SECONDS = Words("på {number} s", "in {number} s")
+SECONDS = Words("svar på {number}\u00a0s", "answered in {number}\u00a0s")
 
 LISTED = Words("Med utgångspriset {price}", "With the asking price {price}")
 LISTED_LEDE = Words(
     "Ett utgångspris säger något om bostaden som ingen annan uppgift gör. Därför "
-    "räknar en egen modell när det är känt. Den streckade linjen är utgångspriset.",
+    "värderar en särskild modell bostaden när det är känt. Den streckade linjen är "
+    "utgångspriset.",
     "An asking price says something about the home that no other fact does. So a "
     "separate model values the home when it is known. The dashed line is the asking "
     "price.",
@@ -96,9 +103,9 @@ REFUSED_SOURCE = Words(
     "Model: {model} version {version}, {count} sales up to {last}.",
 )
 SOURCE = Words(
-    "Räknat av {model} version {version} ur {count} försäljningar till och med {last}. "
-    "Det ersätter inte en mäklares värdering: modellen vet inget om skick, balkong och "
-    "planlösning.",
+    "Beräknat av {model} version {version} på {count} försäljningar till och med "
+    "{last}. Det ersätter inte en mäklares värdering: modellen vet inget om skick, "
+    "balkong och planlösning.",
     "Worked out by {model} version {version} from {count} sales up to {last}. It does "
     "not replace a broker's valuation: the model knows nothing of condition, balcony "
     "and layout.",
@@ -123,13 +130,13 @@ ANSWER_CSS = """
 .models .note { grid-column: 2 / -1; color: var(--muted); font-size: 14px; }
 .span { position: relative; height: 26px; }
 .span .bar { position: absolute; top: 3px; height: 8px; border-radius: 4px;
-  background: color-mix(in srgb, var(--accent) 28%, transparent); }
+  background: color-mix(in srgb, var(--accent) 45%, transparent); }
 .span .mark { position: absolute; top: 0; width: 4px; height: 14px; margin-left: -2px;
   border-radius: 2px; background: var(--accent); }
 .span .asked { position: absolute; top: -5px; height: 20px; margin-left: -1px;
   border-left: 2px dashed var(--amber); }
-.span small { position: absolute; left: 0; right: 0; top: 15px; text-align: center;
-  color: var(--muted); font-size: 12px; }
+.span small { position: absolute; top: 15px; transform: translateX(-50%);
+  color: var(--muted); font-size: 12px; white-space: nowrap; }
 .skeleton { display: block; height: 12px; border-radius: 6px;
   background: linear-gradient(90deg, var(--wash), var(--line), var(--wash));
   background-size: 200% 100%; animation: shimmer 1.4s linear infinite; }
@@ -153,8 +160,13 @@ class ModelAnswer:
     problem: str | None = None
 
 
-def answer_html(valuation: Valuation, facts: City, language: Language) -> str:
-    """Show the value, its range and how sure it is; of a refused one why."""
+def answer_html(
+    valuation: Valuation, facts: City, language: Language, *, is_listed: bool = False
+) -> str:
+    """Show the value, its range and how sure it is; of a refused one why.
+
+    Of a home with an asking price, ``is_listed``, it says that the value is without it.
+    """
     request, place = valuation.request, valuation.place
     home = [
         f"{titled(place.address or request.address)}, "
@@ -164,10 +176,14 @@ def answer_html(valuation: Valuation, facts: City, language: Language) -> str:
         floor_text(request.floor, language),
     ]
     where = escape(theme.in_a_row(home))
-    body = _refused_html if valuation.refusal_reason else _valued_html
+    body = (
+        _refused_html(valuation, language)
+        if valuation.refusal_reason
+        else _valued_html(valuation, language, is_listed=is_listed)
+    )
     return (
         '<section class="card" aria-live="polite">'
-        f'<p class="place">{where}</p>{body(valuation, language)}'
+        f'<p class="place">{where}</p>{body}'
         f"{_notices_html(valuation, facts, language)}</section>"
     )
 
@@ -182,7 +198,11 @@ def models_html(
         if each.valuation is not None and each.valuation.refusal_reason is None
     ]
     scale = _Scale.of(valued)
-    rows = "".join(_model_html(each, scale, shown, language) for each in answers)
+    reasons = {each.valuation.refusal_reason for each in answers if each.valuation}
+    rows = "".join(
+        _model_html(each, scale, shown, language, is_alone=len(reasons) > 1)
+        for each in answers
+    )
     lede = MODELS_LEDE if valued else MODELS_ASKED
     return (
         f'<section class="card"><h2>{MODELS.to(language)}</h2>'
@@ -248,14 +268,18 @@ def rounded(value_sek: float) -> str:
     return theme.number(round(value_sek / ROUNDED_TO_SEK) * ROUNDED_TO_SEK)
 
 
-def _valued_html(valuation: Valuation, language: Language) -> str:
-    date = VALUED_AT.to(language).format(date=valuation.request.date)
+def _valued_html(valuation: Valuation, language: Language, *, is_listed: bool) -> str:
+    words = WITHOUT_PRICE if is_listed else VALUED_AT
+    date = words.to(language).format(date=valuation.request.date)
+    # of the value as it is written, so that one can be worked out from the other
+    value_sek = round(valuation.value_sek / ROUNDED_TO_SEK) * ROUNDED_TO_SEK
+    per_m2_sek = value_sek / valuation.request.living_area_m2
     return (
         f'<p class="small muted" style="margin-top: 14px">{date}</p>'
         f'<h2 class="value number">{rounded(valuation.value_sek)}'
         f'<span class="unit">{theme.NBSP}kr</span></h2>'
         '<p class="per-m2 muted number">'
-        f"{theme.sek(valuation.value_sek_per_m2, 100)} {PER_M2.to(language)}</p>"
+        f"{theme.sek(per_m2_sek, 100)} {PER_M2.to(language)}</p>"
         f"{_range_html(valuation, language)}{_certainty_html(valuation, language)}"
     )
 
@@ -358,22 +382,31 @@ def _span_html(
 ) -> str:
     marks = f'<i class="mark" style="left: {scale.at(valuation.value_sek):.1f}%"></i>'
     low, high = valuation.low_sek, valuation.high_sek
-    ends = ""
+    said = ""
     if low is not None and high is not None:
         left, right = scale.at(low), scale.at(high)
+        room, middle = f"{SPAN_EM / 2}em", f"{(left + right) / 2:.1f}%"
+        where = f"clamp({room}, {middle}, 100% - {room})"
+        ends = f"{rounded(low)} – {rounded(high)}{theme.NBSP}kr"
+        said = f'<small class="number" style="left: {where}">{ends}</small>'
         marks = (
             f'<i class="bar" style="left: {left:.1f}%; width: {right - left:.1f}%"></i>'
             f"{marks}"
         )
-        ends = f"{rounded(low)} – {rounded(high)}{theme.NBSP}kr"
     if asked_sek is not None:
         marks += f'<i class="asked" style="left: {scale.at(asked_sek):.1f}%"></i>'
-    return f'<span class="span">{marks}<small class="number">{ends}</small></span>'
+    return f'<span class="span">{marks}{said}</span>'
 
 
 def _model_html(
-    answer: ModelAnswer, scale: _Scale, shown: ModelName, language: Language
+    answer: ModelAnswer,
+    scale: _Scale,
+    shown: ModelName,
+    language: Language,
+    *,
+    is_alone: bool,
 ) -> str:
+    """Show a model's answer; a reason to refuse only where others say otherwise."""
     valuation = answer.valuation
     is_valued = valuation is not None and valuation.refusal_reason is None
     is_above = is_valued and answer.name == shown
@@ -388,7 +421,8 @@ def _model_html(
             '<span class="skeleton"></span><span class="took"></span></li>'
         )
     if valuation.refusal_reason is not None:
-        refused = REFUSAL_WORDS[valuation.refusal_reason].to(language)
+        words = REFUSAL_WORDS[valuation.refusal_reason] if is_alone else CLASS_NAMES[0]
+        refused = words.to(language)
         return f'<li>{name}<span class="note">{refused}</span></li>'
     seconds = theme.number(valuation.latency_ms / 1000, 2, language)
     took = SECONDS.to(language).format(number=seconds)

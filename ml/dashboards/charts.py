@@ -306,7 +306,7 @@ def interval_rows(
         }
     )
     made.segment(
-        "low", "row", "high", "row", source=source, color=colour, width=5, alpha=0.65
+        "low", "row", "high", "row", source=source, color=colour, width=5, alpha=0.85
     )
     dots = made.scatter("value", "row", source=source, size=10, color=colour)
     made.add_tools(HoverTool(renderers=[dots], tooltips=LABEL))

@@ -72,10 +72,9 @@ CHOICE_WIDTH = 92
 """Of a button among others, in CSS pixels."""
 SLIDER_WIDTH = 224
 """Three stand side by side on a wide card."""
-LABEL_SX = {"& .MuiFormLabel-root": {"fontSize": "14px"}}
-TWO_DECIMALS: dict[Language, str] = {
-    "sv": "return tick.toFixed(2).replace('.', ',') + '\\u00a0%'",
-    "en": "return tick.toFixed(2) + '%'",
+PER_CENT: dict[Language, str] = {
+    "sv": "return String(Math.round(100 * tick) / 100).replace('.', ',') + '\\u00a0%'",
+    "en": "return String(Math.round(100 * tick) / 100) + '%'",
 }
 """How a slider writes its figure; the browser has no Swedish numbers of its own."""
 TITLE = Words("Värdet i tiden", "The value over time")
@@ -91,16 +90,16 @@ LOADING = Words(
 YEARS_BACK = Words("Så långt tillbaka", "How far back")
 YEARS = Words("{years} år", "{years} years")
 VALUE = Words("Värdet", "The value")
-RANGE = Words("Nio av tio", "Nine in ten")
+RANGE = Words("Spann, nio av tio", "Range, nine in ten")
 AFTER_INDEX = Words("Efter senast kända prisnivå", "After the last known price level")
 LEVEL_ALONE = Words("Bara prisnivån", "The price level alone")
 OWN_SALES = Words("Såld på adressen, samma storlek", "Sold here, of this size")
 SCENARIO_LINE = Words("Scenario", "Scenario")
-SCENARIO_RANGE = Words("Scenariots nio av tio", "The scenario's nine of ten")
+SCENARIO_RANGE = Words("Scenariots spann", "The scenario's range")
 SOURCE = Words(
-    "modellens värde den dagen, ur den publicerade ögonblicksbilden; prisnivån är "
+    "modellens värde den dagen, av de försäljningar som var kända då; prisnivån är "
     "stadens prisindex med de senaste veckornas försäljningar",
-    "the model's value on the day, from the published snapshot; the price level is the "
+    "the model's value on the day, from the sales known then; the price level is the "
     "city's index with the sales of the latest weeks",
 )
 COLUMNS = {
@@ -120,9 +119,9 @@ NO_HISTORY = Words(
 
 QUESTIONS = Words("Om den hade sålts en annan dag", "Had it been sold on another day")
 QUESTIONS_LEDE = Words(
-    "Skillnaden mot värdet i dag, delad i vad stadens prisnivå ensam gör och resten: "
-    "området, hur bostäder av den storleken säljer, avgiften mot andras. Tillsammans "
-    "blir delarna skillnaden.",
+    "Skillnaden mot värdet på värderingsdagen, delad i vad stadens prisnivå ensam gör "
+    "och resten: området, hur bostäder av den storleken säljs, avgiften mot andras. "
+    "Tillsammans blir delarna skillnaden.",
     "The difference from the value, divided into what the city's price level does by "
     "itself and the rest: the area, how homes of this size sell, the fee against "
     "others'. The parts add up.",
@@ -130,7 +129,7 @@ QUESTIONS_LEDE = Words(
 SCENARIO = Words("Scenario, inte prognos", "A scenario, not a forecast")
 SCENARIO_LEDE = Words(
     "Ingen vet vart priserna tar vägen. Flytta räntan, arbetslösheten och tillväxten "
-    "och se vad de brukar göra med prisnivån, och hur lite det är säkert.",
+    "och se vad de brukar göra med prisnivån, och hur lite av det som är säkert.",
     "Nobody knows where prices will go. Move the interest rate, unemployment and "
     "growth, and see what they usually do to the price level, and how little of it is "
     "certain.",
@@ -142,10 +141,10 @@ TOO_SHORT = Words(
     "therefore goes straight on, and the range only shows how far a year takes prices.",
 )
 NO_RELATION = Words(
-    "I den här historiken syns inget samband mellan prisnivån och {figures}, så där "
-    "ändras bara spannet.",
-    "In this history the price level shows no relation to {figures}, so only the range "
-    "moves there.",
+    "I den här historiken syns inget samband mellan prisnivån och {figures}; de "
+    "reglagen ändrar därför bara spannet.",
+    "In this history the price level shows no relation to {figures}; those sliders "
+    "therefore only change the range.",
 )
 HOLD = Words(
     "Senast kända siffror, som antas gälla ännu: {figures}.",
@@ -171,7 +170,8 @@ SLIDERS: dict[Figure, tuple[Words, float, float, float]] = {
 HORIZON = Words("Så långt fram", "How far ahead")
 MONTHS_AHEAD = Words("{months} mån", "{months} months")
 TREND_GOES_ON = Words(
-    "Låt trenden fortsätta ({percent} per år)", "Let the trend go on ({percent} a year)"
+    "Låt den långsiktiga trenden fortsätta ({percent} per år)",
+    "Let the long-term trend go on ({percent} a year)",
 )
 AS_NOW = Words("Återställ till dagens siffror", "Back to today's figures")
 SKELETON_CSS = """
@@ -495,10 +495,9 @@ def _sliders(
             start=round(start - step * max(0, (start - lowest) // step), 4),
             end=round(start + step * max(0, (highest - start) // step), 4),
             step=step,
-            format=CustomJSTickFormatter(code=TWO_DECIMALS[language]),
+            format=CustomJSTickFormatter(code=PER_CENT[language]),
             size="small",
             width=SLIDER_WIDTH,
-            sx=LABEL_SX,
             disabled=model.is_short,
             margin=(10, 8, 10, 0),
         )

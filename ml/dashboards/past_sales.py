@@ -29,8 +29,9 @@ SHOWN_FIRST = 4
 
 THIS_ONE = Words("Det här är lägenheten", "This is the flat")
 WHICH = Words(
-    "Är det någon av de här? Välj, så fylls uppgifterna i.",
-    "Is it one of these? Choose it to fill in its facts.",
+    "Tidigare sålda i huset. Är en av dem din? Välj den, så fylls uppgifterna i.",
+    "Sold in the building before. Is one of them yours? Choose it to fill in its "
+    "facts.",
 )
 SHOW_ALL = Words("Visa alla {count}", "Show all {count}")
 HOUSE = Words("Känt om huset", "Known about the building")

@@ -6,6 +6,7 @@ not: any state, any query, any Panel component.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -72,7 +73,12 @@ def _mode(
             },
             "MuiFormLabel": {
                 "styleOverrides": {
-                    "root": {"&:not(.MuiInputLabel-root)": {"fontSize": "0.875rem"}}
+                    "root": {
+                        "&:not(.MuiInputLabel-root)": {
+                            "fontSize": "0.875rem",
+                            "marginBottom": "6px",
+                        }
+                    }
                 }
             },
             "MuiFormControlLabel": {
@@ -299,6 +305,11 @@ code {
 def in_a_row(facts: Iterable[str]) -> str:
     """Write facts after each other: ``59 m² · 2 rum``; no line begins with the dot."""
     return f"{NBSP}· ".join(fact for fact in facts if fact)
+
+
+def kept(text: str) -> str:
+    """Keep numbers with their units where a line ends."""
+    return re.sub(r"(?<=\d) (?=m²|m\b|kr\b|%|tr\b|rum\b)", NBSP, text)
 
 
 def number(value: float, decimals: int = 0, language: Language = "sv") -> str:

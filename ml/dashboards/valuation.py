@@ -243,7 +243,14 @@ class ValuationPage(pn.viewable.Viewer):
         listed = shell.content("")
         for pane in (models, listed):
             pane.stylesheets = [*pane.stylesheets, ANSWER_CSS]
-        answer = shell.content(answer_html(valuation, borrowed.city, language))
+        answer = shell.content(
+            answer_html(
+                valuation,
+                borrowed.city,
+                language,
+                is_listed=asked.listed is not None,
+            )
+        )
         answer.stylesheets = [*answer.stylesheets, ANSWER_CSS]
         answers = [
             ModelAnswer(name, valuation if name == valuation.model else None)

@@ -56,13 +56,15 @@ SUGGESTIONS = Words("Förslag", "Suggestions")
 HITS = Words(
     "{} förslag, välj med piltangenterna", "{} suggestions, use the arrow keys"
 )
-VALUE_IT = Words("Värdera", "Value")
+VALUE_IT = Words("Värdera", "Value it")
 DO_NOT_KNOW = Words("Vet inte", "Do not know")
 SALES_THERE = Words("{count} sålda", "{count} sold")
 SOLD_NONE = Words("numret är inte känt", "number not known")
 DISTRICT = Words("område", "area")
 MISSING_NOTHING = Words("Allt är ifyllt, inget antas.", "All is filled in.")
-ASSUMED_HEAD = Words("Det här saknas och antas:", "Missing, so assumed:")
+ASSUMED_HEAD = Words(
+    "Det här är inte angivet, så vi antar:", "Not given, so we assume:"
+)
 ASSUMED = Words("{name}: antas {value}, {source}", "{name}: {value}, {source}")
 NOT_ASSUMED = Words("{name}: okänd, {source}", "{name}: unknown, {source}")
 STILL_NEEDED = Words(

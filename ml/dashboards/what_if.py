@@ -41,9 +41,11 @@ NEAREST_SEK = 1_000
 TITLE = Words("Tänk om", "What if")
 LEDE = Words(
     "Samma modell, dag och data, men med ett annat faktum. Om skicket vet modellen "
-    "inget, så vad en renovering är värd kan den inte säga.",
+    "inget, så vad en renovering är värd kan den inte säga. Små skillnader kan vara "
+    "slump i det den har sett.",
     "The same model, day and data, but with another fact. Of the home's condition the "
-    "model knows nothing, so it cannot say what a renovation is worth.",
+    "model knows nothing, so it cannot say what a renovation is worth. Small "
+    "differences may be chance in what it saw.",
 )
 TABLE = Words("En ändring i taget", "One change at a time")
 COLUMNS = (
@@ -62,9 +64,7 @@ FORM_LEDE = Words(
 )
 SEE = Words("Räkna om", "Work it out")
 RESET = Words("Återställ", "Reset")
-UNCHANGED = Words(
-    "Inget är ändrat: värdet är {value}.", "Nothing is changed: the value is {value}."
-)
+UNCHANGED = Words("Inget är ändrat än.", "Nothing is changed yet.")
 CHANGED = Words(
     "Då är bostaden värd {value}: {difference} ({percent}).",
     "The home is then worth {value}: {difference} ({percent}).",
@@ -93,10 +93,10 @@ FACTS: dict[Fact, FactWords] = {
     ),
     "fee_sek_per_month": FactWords(
         Words("avgift", "fee"),
-        Words("Avgift, kr/mån", "Fee, kr a month"),
+        Words("Avgift kr/mån", "Monthly fee kr"),
         Words(
-            "Avgift {value} i stället för {now} kr/mån",
-            "Fee {value} instead of {now} kr a month",
+            "Avgift {value} i stället för {now}\u00a0kr/mån",
+            "Fee {value} instead of {now}\u00a0kr a month",
         ),
     ),
     "rooms": FactWords(
@@ -106,10 +106,10 @@ FACTS: dict[Fact, FactWords] = {
     ),
     "living_area_m2": FactWords(
         Words("boarea", "living area"),
-        Words("Boarea, m²", "Living area, m²"),
+        Words("Boarea m²", "Living area m²"),
         Words(
-            "Boarea {value} i stället för {now} m²",
-            "Living area {value} instead of {now} m²",
+            "Boarea {value} i stället för {now}\u00a0m²",
+            "Living area {value} instead of {now}\u00a0m²",
         ),
     ),
     "construction_year": FactWords(
@@ -119,10 +119,10 @@ FACTS: dict[Fact, FactWords] = {
     ),
     "operating_cost_sek_per_month": FactWords(
         Words("driftskostnad", "running costs"),
-        Words("Drift, kr/mån", "Running cost, kr"),
+        Words("Drift kr/mån", "Running cost kr"),
         Words(
-            "Driftskostnad {value} i stället för {now} kr/mån",
-            "Running cost {value} instead of {now} kr a month",
+            "Driftskostnad {value} i stället för {now}\u00a0kr/mån",
+            "Running cost {value} instead of {now}\u00a0kr a month",
         ),
     ),
 }
@@ -253,8 +253,7 @@ class WhatIfForm:
             self.answer.object = answer_html(found, self.language)
 
     def _say_unchanged(self) -> None:
-        value = theme.sek(self.valuation.value_sek, NEAREST_SEK)
-        said = UNCHANGED.to(self.language).format(value=value)
+        said = UNCHANGED.to(self.language)
         self.answer.object = f'<p class="muted" role="status">{said}</p>'
 
     def _reset(self, *_: object) -> None:

@@ -52,24 +52,27 @@ NO_REASONS = Words(
 )
 REASONS_TABLE = Words("Värdet i delar", "The value in parts")
 REASON, PART = Words("Orsak", "Reason"), Words("Bidrag", "Contribution")
-BASE = Words("En vanlig bostad", "A usual home")
+BASE = Words("En vanlig bostad i staden", "A usual home in the city")
 SUM = Words("Summa: värdet", "Sum: the value")
 NO_CAUSES = Words(
-    "Ett bidrag är vad modellen gör av ett faktum, inte vad det kostar att ändra det.",
+    "Ett bidrag är vad modellen gör av ett faktum, inte vad du skulle tjäna på att "
+    "ändra det. Också det vanliga kan ge ett bidrag, för samma faktum väger olika på "
+    "olika platser.",
     "A contribution is what the model makes of a fact, not what you would gain by "
-    "changing it.",
+    "changing it. What is usual may contribute too, for the same fact weighs "
+    "differently in different places.",
 )
 
 SALES = Words("Jämförda försäljningar", "Comparable sales")
 SALES_LEDE = Words(
     "Tidigare försäljningar som bostaden jämförs med, tyngst först. Omräknat pris är "
     "vad din bostad skulle ha kostat på värderingsdagen om den hade sålts lika mycket "
-    "över eller under det vanliga: befriat från skillnader i tid, läge, storlek, "
-    "byggår, våning och avgift.",
+    "över eller under det vanliga som den jämförda: befriat från skillnader i tid, "
+    "läge, storlek, byggår, våning och avgift.",
     "Earlier sales that the home is compared with, heaviest first. The adjusted price "
     "is what your home would have fetched on the day of the valuation, had it sold as "
-    "far above or below what is usual: freed of differences in time, place, size, "
-    "age, floor and fee.",
+    "far above or below what is usual as that sale did: freed of differences in time, "
+    "place, size, year built, floor and fee.",
 )
 NO_SALES = Words(
     "Inga tidigare försäljningar i närheten går att jämföra med. Värdet vilar på läge, "
@@ -86,13 +89,16 @@ COLUMNS = {
     "weight": Words("Vikt", "Weight"),
 }
 OTHERS = Words("{count} till, med mindre vikt", "{count} more, of less weight")
-USUAL = Words("Vad en sådan bostad brukar kosta", "What such a home usually fetches")
-SALES_SUM = Words("Summa", "Sum")
+USUAL = Words(
+    "Vad en sådan bostad väntas kosta här, utan jämförelser",
+    "What such a home is expected to fetch here, without comparing",
+)
+SALES_SUM = Words("Vägt medelvärde", "Weighted mean")
 ADDS_UP = Words(
-    "Vikt gånger omräknat pris, rad för rad: summa 100 % → {estimate}. Det är vad "
-    "jämförelserna ensamma säger; modellen väger in det bland allt annat.",
-    "Weight times adjusted price, row by row: sum 100% → {estimate}. That is what the "
-    "comparables alone say; the model weighs it among all else.",
+    "Varje omräknat pris gånger sin vikt, alla rader tillsammans, blir {estimate}. Det "
+    "är vad jämförelserna ensamma säger; modellen väger in det bland allt annat.",
+    "Each adjusted price times its weight, all rows together, makes {estimate}. That "
+    "is what the comparables alone say; the model weighs it among all else.",
 )
 CSV = Words("Ladda ner alla med exakta vikter", "Download all with exact weights")
 MAP_KEY = Words(
@@ -215,7 +221,11 @@ def _fact(part: Contribution, place: Place, language: Language) -> str:
     if part.group != "place":
         return part.text
     keys = tuple(feature_label(name, language) for name in ("street", "district"))
-    facts = [fact for fact in part.text.split("; ") if not fact.startswith(keys)]
+    facts = [
+        fact
+        for fact in part.text.split("; ")
+        if not fact.casefold().startswith(tuple(key.casefold() for key in keys))
+    ]
     names = [_titled(each, language) for each in (place.street, place.district) if each]
     return "; ".join([", ".join(names), *facts] if names else facts)
 
@@ -240,9 +250,10 @@ def _reason_html(label: str, fact: str, amount: int, scale: _Scale) -> str:
     bar = f'<i style="left:{left:.2f}%;width:{wide:.2f}%;background:{colour}"></i>'
     zero = f'<b style="left:{scale.zero_pct:.2f}%"></b>'
     return (
-        f'<tr><th scope="row">{escape(label)}<small>{escape(fact)}</small></th>'
-        f'<td class="drawn"><span class="bars" aria-hidden="true">{zero}{bar}</span>'
-        f'</td><td class="right number amount">{theme.signed_sek(amount)}</td></tr>'
+        f'<tr><th scope="row">{escape(label)}<small>{escape(theme.kept(fact))}'
+        '</small></th><td class="drawn"><span class="bars" aria-hidden="true">'
+        f'{zero}{bar}</span></td><td class="right number amount">'
+        f"{theme.signed_sek(amount)}</td></tr>"
     )
 
 

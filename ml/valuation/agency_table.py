@@ -33,10 +33,10 @@ MIN_SHOWN_SALES = 20
 SURE_P_VALUE = 0.05
 
 BY_CHANCE = Words(
-    "Skillnaderna mellan mäklarna kan vara slump (p = {chance}): läs ingen ordning ur "
-    "tabellen.",
-    "The differences between agencies may be chance (p = {chance}): read no order into "
-    "the table.",
+    "Skillnaderna mellan stadens mäklare kan vara slump (p = {chance}): läs ingen "
+    "rangordning i dem.",
+    "The differences between the city's agencies may be chance (p = {chance}): read no "
+    "ranking into them.",
 )
 DIFFER = Words(
     "Mäklarna skiljer sig mer än av en slump (p = {chance}): med {agency} % mellan "

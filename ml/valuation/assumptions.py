@@ -28,9 +28,12 @@ Source = Literal[
 SOURCE_WORDS: dict[Source, Words] = {
     "address": Words("står i adressen", "stated in the address"),
     "building": Words(
-        "som vid en tidigare försäljning i huset", "as at an earlier sale in the house"
+        "som vid en tidigare försäljning i huset",
+        "as at an earlier sale in the building",
     ),
-    "house": Words("som är vanligt i huset", "which is usual in the house"),
+    "house": Words(
+        "efter husets vanliga avgift per m²", "by the building's usual fee per m²"
+    ),
     "nearby": Words("som i närmaste kända hus", "as in the nearest known building"),
     "area": Words("följer av boarean", "follows from the living area"),
     "district": Words("som är vanligt i området", "which is usual in the area"),

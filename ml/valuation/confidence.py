@@ -78,8 +78,8 @@ REFUSAL_WORDS: dict[RefusalReason, Words] = {
         "No earlier sale nearby and no price index of the day are known.",
     ),
     "area_outside_data": Words(
-        "Boarean är större eller mindre än hos alla bostäder vi har sett säljas.",
-        "The living area is outside the range of the homes we have seen sold.",
+        "Ingen såld bostad som vi känner till är så stor eller så liten.",
+        "No sold home that we know of is as large, or as small.",
     ),
     "too_uncertain": Words(
         "Osäkerheten är för stor för att ett värde ska säga något.",

@@ -287,7 +287,13 @@ def group_text(
 ) -> str:
     """Say what is known of a home in a group, as one line; empty when nothing is."""
     facts = [fact_text(name, home, usual, language) for name in _SAID[group]]
-    return "; ".join(fact for fact in facts if fact)
+    first, *others = [fact for fact in facts if fact] or [""]
+    return "; ".join([first, *map(_within, others)])
+
+
+def _within(fact: str) -> str:
+    """Write a fact within a sentence."""
+    return fact[:1].lower() + fact[1:]
 
 
 def fact_text(
@@ -352,8 +358,10 @@ def _comparison(
     if kind in ("m2", "count", "year", "plain", "metres", "sek_month"):
         common = usual.get(feature)
         if not _is_unknown(common):
-            word = "vanligt" if language == "sv" else "usually"
-            return f", {word} {_written(common, kind, language)}"
+            usual_text = _written(common, kind, language)
+            if usual_text == _written(home[feature], kind, language):
+                return ", som är vanligt" if language == "sv" else ", as is usual"
+            return f", {'vanligt' if language == 'sv' else 'usually'} {usual_text}"
     return ""
 
 
