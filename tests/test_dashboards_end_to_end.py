@@ -245,7 +245,9 @@ def test_the_answer_gives_value_range_class_and_both_models_with_their_times(
         asked = value.request.model_copy(update={"model": model})
         given = row.get_attribute("data-value")
         assert given == str(valuer.value(asked).value_sek)
-        assert re.fullmatch(r"svar på \d+,\d\d\u00a0s", row.locator(".took").inner_text())
+        assert re.fullmatch(
+            r"svar på \d+,\d\d\u00a0s", row.locator(".took").inner_text()
+        )
 
 
 def test_a_home_beyond_what_is_known_is_refused_with_its_reason(

@@ -382,6 +382,12 @@ def test_the_models_come_first_and_other_tabs_when_they_are_opened(
     assert elsewhere == []
 
 
+def test_an_odd_link_still_opens_a_page_whose_tabs_work(site: str, page: Page) -> None:
+    page.goto(f"{site}?tab=²&market={'9' * 5_000}")
+    page.get_by_role("tab", name="Senast sålda").click()
+    page.wait_for_url("**tab=latest**")
+
+
 def test_another_model_is_looked_at_when_it_is_chosen(site: str, page: Page) -> None:
     page.goto(site)
     page.get_by_text("Medianfelet (MdAPE) och medelfelet (MAPE)").wait_for()

@@ -168,6 +168,18 @@ def test_an_asking_price_without_its_model_is_told(site: str, page: Page) -> Non
     page.goto(f"{site}/valuation?{HOME}&list_price_sek=2995000")
     page.get_by_text("är inte registrerad (xgboost_listed)").wait_for()
     assert page.locator(".value").count() == 1
+    price = page.get_by_label("Utgångspris kr, om du vet").input_value()
+    assert price == "2\u00a0995\u00a0000"
+
+
+@pytest.mark.parametrize("given", ["9" * 5_000, "²", "nan"])
+def test_what_only_looks_like_a_number_in_a_link_is_a_mistake_that_is_told(
+    site: str, page: Page, given: str
+) -> None:
+    page.goto(f"{site}/valuation?{HOME}&list_price_sek={given}")
+    said = page.get_by_role("alert").filter(has_text="Utgångspris ska vara")
+    assert len(said.inner_text()) < 300
+    assert page.locator(".value").count() == 0
 
 
 def test_a_refusal_gives_its_reason_and_no_value(site: str, page: Page) -> None:

@@ -178,4 +178,4 @@ def monitoring_page(tabs: Sequence[Tab] = TABS) -> pmui.Page:
 
 
 if pn.state.served:
-    monitoring_page().servable()
+    shell.serve(monitoring_page())

@@ -11,11 +11,13 @@ import mimetypes
 import re
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qsl
 
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 import param
+from panel.io.location import Location
 from panel.util import edit_readonly
 
 from ml.dashboards import access, theme
@@ -144,6 +146,26 @@ def page(
     )
     _leave_busyness(made)
     return made
+
+
+class TextLocation(Location):
+    """A page's address, whose query is text, as it was written.
+
+    Panel's own reads what looks like a number as one, and leaves a page dead whose link
+    holds ``²`` or a number of thousands of digits.
+    """
+
+    @property
+    def query_params(self) -> dict[str, Any]:
+        """The query's texts by name."""
+        return dict(parse_qsl(self.search[1:]))
+
+
+def serve(made: pmui.Page) -> None:
+    """Show a page to the visitor who asks for it."""
+    context = getattr(pn.state.curdoc, "session_context", None)
+    request = getattr(context, "request", None)
+    made.servable(location=TextLocation.from_request(request))
 
 
 def _leave_busyness(made: pmui.Page) -> None:

@@ -38,6 +38,8 @@ NUMBER_FIELDS = (
 LINK_FIELDS = ("address", *NUMBER_FIELDS, "agency", "date", "model")
 LONGEST_TEXT = 200
 """Characters of a field that are read from a link or shown in a message."""
+LONGEST_AMOUNT = 24
+"""Characters of a number in a message."""
 
 MISSING = Words("{name} saknas.", "{name} is missing.")
 NO_NUMBER = Words(
@@ -178,7 +180,10 @@ def problem_text(problem: FieldProblem, language: Language = "sv") -> str:
     )
     unit = f"{theme.NBSP}{UNITS[field].to(language)}" if field in UNITS else ""
     return OUT_OF_RANGE.to(language).format(
-        name=name, lowest=lowest, highest=f"{highest}{unit}", given=given
+        name=name,
+        lowest=lowest,
+        highest=f"{highest}{unit}",
+        given=shortened(given, LONGEST_AMOUNT),
     )
 
 
@@ -194,10 +199,10 @@ def as_number(text: str) -> str:
     return "0" if bare.upper() == "BV" else bare
 
 
-def shortened(given: object) -> str:
+def shortened(given: object, longest: int = LONGEST_TEXT) -> str:
     """Write what was given, but no more of it than a reader can take in."""
     text = str(given)
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def _date(text: str) -> dt.date | None:

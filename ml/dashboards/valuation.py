@@ -450,4 +450,4 @@ def valuation_page() -> pmui.Page:
 
 
 if pn.state.served:
-    valuation_page().servable()
+    shell.serve(valuation_page())

@@ -78,6 +78,8 @@ ul { margin: 0; padding: 10px 14px; list-style: none; border-radius: 8px;
      color: color-mix(in srgb, #e5484d 62%, var(--panel-on-surface-color, #000));
      background: rgb(229 72 77 / 0.1); line-height: 1.4; overflow-wrap: anywhere; }
 """
+LONGEST_NUMBER = 12
+"""Digits of a number in a link that is written in groups; no fact has more."""
 WIDE: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width"}
 
 Choice = pmui.Select | pmui.DatePicker
@@ -163,7 +165,9 @@ class ValuationForm(pn.viewable.Viewer):
         """Fill in what a link holds."""
         self.form.fill_from_link(
             {
-                name: _typed(text, self.language) if name in NUMBER_FIELDS else text
+                name: _typed(name, text, self.language)
+                if name in NUMBER_FIELDS
+                else text
                 for name, text in fields.items()
             }
         )
@@ -399,8 +403,11 @@ def _assumption_text(assumption: Assumption, language: Language) -> str:
     return ASSUMED.to(language).format(name=name, value=value, source=source)
 
 
-def _typed(number: str, language: Language) -> str:
-    """Write a number of a link as one would type it."""
+def _typed(name: str, number: str, language: Language) -> str:
+    """Write a number of a link as the form writes its own."""
+    is_whole = number.isdecimal() and len(number) <= LONGEST_NUMBER
+    if is_whole and name != "construction_year":
+        return theme.number(int(number))
     return number.replace(".", ",") if language == "sv" else number
 
 
