@@ -156,7 +156,7 @@ def _paper(middle: Lonlat, radius_m: float, aspect: float, title: str) -> figure
     made.axis.visible = False
     made.grid.visible = False
     made.toolbar.logo = None
-    made.outline_line_color, made.outline_line_alpha = MUTED, 0.35
+    made.outline_line_color = None
     return made
 
 

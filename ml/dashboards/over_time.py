@@ -70,8 +70,8 @@ if TYPE_CHECKING:
 HORIZONS = (12, 24, 36)
 CHOICE_WIDTH = 92
 """Of a button among others, in CSS pixels."""
-SLIDER_WIDTH = 224
-"""Three stand side by side on a wide card."""
+SLIDER_WIDTH = 200
+"""At least, in CSS pixels: three share a wide card, and one has a phone's width."""
 PER_CENT: dict[Language, str] = {
     "sv": "return String(Math.round(100 * tick) / 100).replace('.', ',') + '\\u00a0%'",
     "en": "return String(Math.round(100 * tick) / 100) + '%'",
@@ -311,7 +311,11 @@ class TimeChart:
             *self._notices(),
             pmui.FlexBox(*self._sliders.values(), gap="6px 16px", margin=0),
             pmui.FlexBox(
-                self._horizon, self._trend, reset, gap="6px 20px", align_items="center"
+                self._horizon,
+                self._trend,
+                reset,
+                gap="6px 20px",
+                align_items="flex-end",
             ),
             self._outcome,
             sizing_mode="stretch_width",
@@ -497,7 +501,9 @@ def _sliders(
             step=step,
             format=CustomJSTickFormatter(code=PER_CENT[language]),
             size="small",
-            width=SLIDER_WIDTH,
+            width=None,
+            sizing_mode="stretch_width",
+            styles={"flex": f"1 1 {SLIDER_WIDTH}px"},
             disabled=model.is_short,
             margin=(10, 8, 10, 0),
         )
