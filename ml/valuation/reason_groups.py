@@ -123,7 +123,7 @@ FEATURE_NAMES: dict[str, FeatureName] = {
         "fee", "Avgiftens prisnivå", "Price level of the fee", "log_over_usual"
     ),
     "operating_cost_sek_per_month": FeatureName(
-        "fee", "Driftkostnad", "Running costs", "sek_month"
+        "fee", "Driftskostnad", "Running costs", "sek_month"
     ),
     "neighbours_log_residual": FeatureName(
         _NEAR, "Grannarnas försäljningar", "Neighbours' sales", "log_over_expected"
