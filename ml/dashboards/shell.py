@@ -41,6 +41,7 @@ OTHER_LANGUAGE = Words("English", "Svenska")
 SHOW_TABLE = Words("Visa som tabell", "Show as a table")
 DOWNLOAD = Words("Ladda ner som CSV", "Download as CSV")
 SOURCE = Words("Källa", "Source")
+TECHNICAL_REASON = Words("Skälet, på engelska: {reason}", "The reason: {reason}")
 SHOWN_ROWS = 60
 """Rows of a chart's table on the page; the file has them all."""
 SENTENCE = 40
@@ -340,10 +341,11 @@ def notice(text: str) -> pn.pane.HTML:
 
 def nothing_yet(reason: str, language: Language = "sv") -> pn.pane.HTML:
     """Say what to run when there is no snapshot or model."""
+    said = TECHNICAL_REASON.to(language).format(reason=reason)
     return content(
         f'<section class="card"><h2>{NOTHING_YET.to(language)}</h2>'
         f'<p class="lede">{WHAT_TO_RUN.to(language)}</p>'
-        f'<p class="muted small" style="margin-top: 16px">{escape(reason)}</p>'
+        f'<p class="muted small" style="margin-top: 16px">{escape(said)}</p>'
         "</section>"
     )
 
