@@ -26,6 +26,7 @@ from ml.valuation.request import InvalidRequestError
 from ml.valuation.value import Valuer
 
 if TYPE_CHECKING:
+    from ml.valuation.request import ModelName
     from ml.valuation.valuation import Valuation
     from ml.valuation.words import Language
 
@@ -311,6 +312,20 @@ def test_models_stand_side_by_side_whether_ready_or_not(valuer: Valuer) -> None:
     assert theme.number(valuation.latency_ms / 1000, 2) in html
     assert html.count("räknar …") == 1
     assert "&lt;not&gt;" in html
+
+
+def test_a_reason_to_refuse_is_told_once_unless_models_differ(valuer: Valuer) -> None:
+    answered, refused = valued(valuer), valued(valuer, living_area_m2="700")
+    reason = "Ingen såld bostad"
+
+    def side_by_side(*valuations: Valuation) -> str:
+        names: tuple[ModelName, ...] = ("xgboost", "autogluon")
+        answers = map(ModelAnswer, names, valuations)
+        return models_html(list(answers), "xgboost", "sv")
+
+    assert side_by_side(refused, refused).count("Ingen värdering") == 2
+    assert reason not in side_by_side(refused, refused)
+    assert reason in side_by_side(answered, refused)
 
 
 def test_an_asking_price_shows_both_values_and_their_gaps(valuer: Valuer) -> None:

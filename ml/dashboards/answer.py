@@ -11,6 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ml.dashboards import theme
+from ml.dashboards.shell import with_whole_dates
 from ml.dashboards.written import (
     MODEL_NAMES,
     PLACED,
@@ -200,7 +201,7 @@ def models_html(
     scale = _Scale.of(valued)
     reasons = {each.valuation.refusal_reason for each in answers if each.valuation}
     rows = "".join(
-        _model_html(each, scale, shown, language, is_alone=len(reasons) > 1)
+        _model_html(each, scale, shown, language, has_reason=len(reasons) > 1)
         for each in answers
     )
     lede = MODELS_LEDE if valued else MODELS_ASKED
@@ -260,7 +261,8 @@ def source_html(valuation: Valuation, facts: City, language: Language) -> str:
         count=theme.number(facts.sale_count),
         last=facts.last_sale,
     )
-    return f'<p class="small muted" style="padding: 0 4px 24px">{escape(text)}</p>'
+    said = with_whole_dates(text)
+    return f'<p class="small muted" style="padding: 0 4px 24px">{said}</p>'
 
 
 def rounded(value_sek: float) -> str:
@@ -404,9 +406,9 @@ def _model_html(
     shown: ModelName,
     language: Language,
     *,
-    is_alone: bool,
+    has_reason: bool,
 ) -> str:
-    """Show a model's answer; a reason to refuse only where others say otherwise."""
+    """Show a model's answer; why it refused only where others answer otherwise."""
     valuation = answer.valuation
     is_valued = valuation is not None and valuation.refusal_reason is None
     is_above = is_valued and answer.name == shown
@@ -421,7 +423,8 @@ def _model_html(
             '<span class="skeleton"></span><span class="took"></span></li>'
         )
     if valuation.refusal_reason is not None:
-        words = REFUSAL_WORDS[valuation.refusal_reason] if is_alone else CLASS_NAMES[0]
+        reason = REFUSAL_WORDS[valuation.refusal_reason]
+        words = reason if has_reason else CLASS_NAMES[0]
         refused = words.to(language)
         return f'<li>{name}<span class="note">{refused}</span></li>'
     seconds = theme.number(valuation.latency_ms / 1000, 2, language)
