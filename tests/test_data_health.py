@@ -13,6 +13,7 @@ import panel as pn
 import pytest
 from tiny_market import publish_market, register_model
 
+from ml.dashboards import shell
 from ml.dashboards.data_health import BAD, GOOD, data_health_section, summary
 from ml.dashboards.flow_drift import drift_sentence
 from ml.dashboards.flow_now import (
@@ -408,6 +409,11 @@ def test_every_rule_of_the_warehouse_has_words() -> None:
     rules = set(words_of_rules())
     assert len(rules) == 16
     assert rules == set(RULES) == set(RULE_MEANINGS)
+
+
+def test_what_a_rule_means_is_shown_whole() -> None:
+    for words in RULE_MEANINGS.values():
+        assert max(len(words.sv), len(words.en)) <= shell.LONGEST_CELL
 
 
 def test_every_stage_and_column_of_the_marts_has_words() -> None:

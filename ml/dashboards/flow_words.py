@@ -95,12 +95,12 @@ RULE_MEANINGS = {
         "Before 1250, or more than three years after the sale.",
     ),
     "price_per_m2_far_from_local_median": Words(
-        "Minst tre gånger så dyrt som, eller högst en tredjedel av, områdets median "
-        "året innan (fyra gånger de tre senaste årens där försäljningarna är få, sex "
-        "gånger stadens där de är ännu färre).",
-        "At least three times as expensive as the district's median of the year "
-        "before, or at most a third of it (four times that of three years where sales "
-        "are few, six times the city's where they are fewer still).",
+        "Minst tre gånger, eller högst en tredjedel av, områdets median året innan "
+        "(fyra gånger de tre senaste årens där försäljningarna är få, sex gånger "
+        "stadens där de är ännu färre).",
+        "At least three times the district's median of the year before, or at most a "
+        "third of it (four times that of three years where sales are few, six times "
+        "the city's where they are fewer still).",
     ),
 }
 STAGES = {
