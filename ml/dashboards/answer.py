@@ -267,15 +267,18 @@ def source_html(valuation: Valuation, facts: City, language: Language) -> str:
 
 def rounded(value_sek: float) -> str:
     """Write a value without the digits that say nothing: ``3 250 000``."""
-    return theme.number(round(value_sek / ROUNDED_TO_SEK) * ROUNDED_TO_SEK)
+    return theme.number(_rounded_sek(value_sek))
+
+
+def _rounded_sek(value_sek: float) -> int:
+    return round(value_sek / ROUNDED_TO_SEK) * ROUNDED_TO_SEK
 
 
 def _valued_html(valuation: Valuation, language: Language, *, is_listed: bool) -> str:
     words = WITHOUT_PRICE if is_listed else VALUED_AT
     date = words.to(language).format(date=valuation.request.date)
     # of the value as it is written, so that one can be worked out from the other
-    value_sek = round(valuation.value_sek / ROUNDED_TO_SEK) * ROUNDED_TO_SEK
-    per_m2_sek = value_sek / valuation.request.living_area_m2
+    per_m2_sek = _rounded_sek(valuation.value_sek) / valuation.request.living_area_m2
     return (
         f'<p class="small muted" style="margin-top: 14px">{date}</p>'
         f'<h2 class="value number">{rounded(valuation.value_sek)}'
@@ -444,7 +447,7 @@ def _listed_row(
     scale: _Scale,
     language: Language,
 ) -> str:
-    gap_sek = round((valuation.value_sek - price_sek) / ROUNDED_TO_SEK) * ROUNDED_TO_SEK
+    gap_sek = _rounded_sek(valuation.value_sek - price_sek)
     words = GAP_ABOVE if gap_sek > 0 else GAP_BELOW if gap_sek < 0 else GAP_NONE
     gap = words.to(language).format(amount=theme.sek(abs(gap_sek)))
     share = theme.percent(100 * gap_sek / price_sek, 1, language)

@@ -40,6 +40,52 @@ TEAL, AMBER, RED, BLUE, MUTED = "#1f8f83", "#c8781f", "#d0484f", "#4b86c2", "#8a
 not draw a chart again."""
 
 
+def _components(muted: str) -> dict[str, Any]:
+    """Mend what the library draws otherwise than we want it."""
+    return {
+        "MuiOutlinedInput": {"styleOverrides": {"root": FIELD}},
+        # a date must fit beside the calendar on the narrowest phone
+        "MuiPickersOutlinedInput": {
+            "styleOverrides": {"root": FIELD | {"paddingRight": "10px"}}
+        },
+        "MuiPickersTextField": {"styleOverrides": {"root": {"width": "100%"}}},
+        # the library writes the labels of its fields in three sizes
+        "MuiInputLabel": {
+            "styleOverrides": {"root": {"&.MuiInputLabel-shrink": {"fontSize": "1rem"}}}
+        },
+        "MuiFormLabel": {
+            "styleOverrides": {
+                "root": {
+                    "&:not(.MuiInputLabel-root)": {
+                        "fontSize": "0.875rem",
+                        "marginBottom": "6px",
+                    }
+                }
+            }
+        },
+        "MuiFormControlLabel": {"styleOverrides": {"label": {"fontSize": "0.9375rem"}}},
+        # the library's own greys are too faint on the page's background
+        "MuiInputAdornment": {
+            "styleOverrides": {"root": {"& .MuiIconButton-root": {"color": muted}}}
+        },
+        "MuiToggleButton": {"styleOverrides": {"root": {"color": muted}}},
+        # a list that fades away would take the next Tab, and lose the focus with it
+        "MuiPopover": {
+            "styleOverrides": {
+                "root": {"&[aria-hidden=true]": {"visibility": "hidden"}}
+            }
+        },
+        # the library's one tip is in English; ``spoken`` gives one of our own
+        "MuiTooltip": {
+            "defaultProps": {
+                "disableFocusListener": True,
+                "disableHoverListener": True,
+                "disableTouchListener": True,
+            }
+        },
+    }
+
+
 def _mode(
     primary: str,
     on_primary: str,
@@ -58,52 +104,7 @@ def _mode(
         },
         "typography": {"fontFamily": FONT, "button": {"textTransform": "none"}},
         "shape": {"borderRadius": 10},
-        "components": {
-            "MuiOutlinedInput": {"styleOverrides": {"root": FIELD}},
-            # a date must fit beside the calendar on the narrowest phone
-            "MuiPickersOutlinedInput": {
-                "styleOverrides": {"root": FIELD | {"paddingRight": "10px"}}
-            },
-            "MuiPickersTextField": {"styleOverrides": {"root": {"width": "100%"}}},
-            # the library writes the labels of its fields in three sizes
-            "MuiInputLabel": {
-                "styleOverrides": {
-                    "root": {"&.MuiInputLabel-shrink": {"fontSize": "1rem"}}
-                }
-            },
-            "MuiFormLabel": {
-                "styleOverrides": {
-                    "root": {
-                        "&:not(.MuiInputLabel-root)": {
-                            "fontSize": "0.875rem",
-                            "marginBottom": "6px",
-                        }
-                    }
-                }
-            },
-            "MuiFormControlLabel": {
-                "styleOverrides": {"label": {"fontSize": "0.9375rem"}}
-            },
-            # the library's own greys are too faint on the page's background
-            "MuiInputAdornment": {
-                "styleOverrides": {"root": {"& .MuiIconButton-root": {"color": muted}}}
-            },
-            "MuiToggleButton": {"styleOverrides": {"root": {"color": muted}}},
-            # a list that fades away would take the next Tab, and lose the focus with it
-            "MuiPopover": {
-                "styleOverrides": {
-                    "root": {"&[aria-hidden=true]": {"visibility": "hidden"}}
-                }
-            },
-            # the library's one tip is in English; ``spoken`` gives one of our own
-            "MuiTooltip": {
-                "defaultProps": {
-                    "disableFocusListener": True,
-                    "disableHoverListener": True,
-                    "disableTouchListener": True,
-                }
-            },
-        },
+        "components": _components(muted),
     }
 
 
